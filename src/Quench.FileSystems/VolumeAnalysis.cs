@@ -1,0 +1,36 @@
+using Quench.Blocks;
+
+namespace Quench.FileSystems;
+
+/// <summary>What is on a volume and which of its bytes matter.</summary>
+/// <param name="FileSystem">The file system's facts; null when none was recognised.</param>
+/// <param name="Used">The bytes in use: everything when in doubt.</param>
+/// <param name="Doubt">Why everything counts as in use although a file system was seen, in one sentence; null when the map is exact.</param>
+public sealed record VolumeAnalysis(FileSystemFacts? FileSystem, ExtentSet Used, string? Doubt)
+{
+    /// <summary>The answer for a volume whose content nobody here can read: all of it matters.</summary>
+    public static VolumeAnalysis AllInUse(long length, FileSystemFacts? fileSystem = null, string? doubt = null) =>
+        new(fileSystem, new ExtentSet([new Extent(0, length)]), doubt);
+}
+
+/// <summary>A file system, as its own superblock tells it.</summary>
+/// <param name="Type">"ext2", "ext3", "ext4".</param>
+/// <param name="Label">Its label; empty when it has none.</param>
+/// <param name="Uuid">Its identifier in the usual text form; empty when it has none.</param>
+/// <param name="BlockSize">Bytes of its block (or cluster) that the map speaks in.</param>
+/// <param name="Length">Bytes it covers from the start of the volume.</param>
+/// <param name="State">Whether it was left in order.</param>
+public sealed record FileSystemFacts(string Type, string Label, string Uuid, int BlockSize, long Length, FileSystemState State);
+
+/// <summary>How a file system was left.</summary>
+public enum FileSystemState
+{
+    /// <summary>Unmounted or frozen in order; nothing to replay.</summary>
+    Clean,
+
+    /// <summary>Its journal holds work to replay, as after a power cut; a mount repairs that.</summary>
+    NeedsRecovery,
+
+    /// <summary>It was not unmounted in order and has no journal to say what is missing, or it has noted errors: check it.</summary>
+    Unsound,
+}

@@ -1,0 +1,67 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using Quench.Interop.Linux;
+
+namespace Quench.Interop.Block;
+
+/// <summary>The ioctls of a block device. (linux/fs.h, "Block device" ioctls)</summary>
+public static unsafe class BlockDevice
+{
+    private const nuint BLKGETSIZE64 = 0x80081272;
+    private const nuint BLKSSZGET = 0x1268;
+    private const nuint BLKPBSZGET = 0x127B;
+    private const nuint BLKFLSBUF = 0x1261;
+    private const nuint BLKDISCARD = 0x1277;
+    private const nuint BLKZEROOUT = 0x127F;
+
+    /// <summary>Length in bytes.</summary>
+    public static long GetLength(SafeFileHandle device)
+    {
+        ulong length;
+        return LibC.ioctl(device, BLKGETSIZE64, &length) == 0 ? (long)length : throw LinuxErrorException.FromLastError("ask the device's size");
+    }
+
+    /// <summary>The smallest unit of direct I/O, in bytes: 512 or 4096 nearly always.</summary>
+    public static int GetLogicalSectorSize(SafeFileHandle device)
+    {
+        int size;
+        return LibC.ioctl(device, BLKSSZGET, &size) == 0 ? size : throw LinuxErrorException.FromLastError("ask the device's sector size");
+    }
+
+    /// <summary>The unit in which the medium writes without reading first, in bytes.</summary>
+    public static int GetPhysicalSectorSize(SafeFileHandle device)
+    {
+        uint size;
+        return LibC.ioctl(device, BLKPBSZGET, &size) == 0 ? (int)size : throw LinuxErrorException.FromLastError("ask the device's physical sector size");
+    }
+
+    /// <summary>Writes out and drops the kernel's cached pages of the device.</summary>
+    public static void DropCache(SafeFileHandle device)
+    {
+        if (LibC.ioctl(device, BLKFLSBUF, (nint)0) != 0)
+        {
+            throw LinuxErrorException.FromLastError("flush the device's buffers");
+        }
+    }
+
+    /// <summary>Tells the device that a range is no longer needed; what it reads as is the device's choice.</summary>
+    /// <returns>False when the device knows no discard.</returns>
+    public static bool TryDiscard(SafeFileHandle device, long offset, long length) => TryRange(device, BLKDISCARD, offset, length, "discard");
+
+    /// <summary>Makes a range read as zeros, by the device's own means where it has any.</summary>
+    /// <returns>False when the device can't.</returns>
+    public static bool TryZeroOut(SafeFileHandle device, long offset, long length) => TryRange(device, BLKZEROOUT, offset, length, "zero");
+
+    private static bool TryRange(SafeFileHandle device, nuint request, long offset, long length, string verb)
+    {
+        ulong* range = stackalloc ulong[2] { (ulong)offset, (ulong)length };
+        if (LibC.ioctl(device, request, range) == 0)
+        {
+            return true;
+        }
+
+        return Marshal.GetLastPInvokeError() is (int)Errno.EOPNOTSUPP or (int)Errno.ENOTTY
+            ? false
+            : throw LinuxErrorException.FromLastError($"{verb} {length} bytes at {offset}");
+    }
+}

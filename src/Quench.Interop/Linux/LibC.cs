@@ -1,0 +1,117 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Quench.Interop.Linux;
+
+/// <summary>The C library's calls, with their own names. Callers use the wrappers beside this file.</summary>
+internal static unsafe partial class LibC
+{
+    [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int open(string path, int flags, int mode);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial nint pread(SafeFileHandle fd, byte* buffer, nuint count, long offset);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial nint pwrite(SafeFileHandle fd, byte* buffer, nuint count, long offset);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial nint read(SafeFileHandle fd, byte* buffer, nuint count);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial nint write(SafeFileHandle fd, byte* buffer, nuint count);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int fsync(SafeFileHandle fd);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int fdatasync(SafeFileHandle fd);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int syncfs(SafeFileHandle fd);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int ftruncate(SafeFileHandle fd, long length);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int fallocate(SafeFileHandle fd, int mode, long offset, long length);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial long lseek(SafeFileHandle fd, long offset, int whence);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int renameat2(int oldDirectory, string oldPath, int newDirectory, string newPath, uint flags);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int statx(int directory, string path, int flags, uint mask, Statx* status);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int ioctl(SafeFileHandle fd, nuint request, nint argument);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int ioctl(SafeFileHandle fd, nuint request, void* argument);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial nint syscall(nint number, nint a, byte* b, void* c, nuint d);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial void* mmap(void* address, nuint length, int protection, int flags, int fd, long offset);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int munmap(void* address, nuint length);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int mlock(void* address, nuint length);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int mlockall(int flags);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int prctl(int option, nuint a, nuint b, nuint c, nuint d);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int mount(string source, string target, string type, nuint flags, string data);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int umount2(string target, int flags);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int poll(PollFd* descriptors, nuint count, int timeoutMilliseconds);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int setsid();
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial uint geteuid();
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct PollFd
+    {
+        internal int Fd;
+        internal short Events;
+        internal short Revents;
+    }
+
+    /// <summary>struct statx. (linux/stat.h) 256 bytes on every architecture.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    internal struct Statx
+    {
+        [FieldOffset(0x1C)] internal ushort Mode;
+        [FieldOffset(0x20)] internal ulong Inode;
+        [FieldOffset(0x28)] internal ulong Size;
+        [FieldOffset(0x30)] internal ulong Blocks;
+        [FieldOffset(0x80)] internal uint RdevMajor;
+        [FieldOffset(0x84)] internal uint RdevMinor;
+        [FieldOffset(0x88)] internal uint DevMajor;
+        [FieldOffset(0x8C)] internal uint DevMinor;
+    }
+
+    /// <summary>struct open_how. (linux/openat2.h)</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct OpenHow
+    {
+        internal ulong Flags;
+        internal ulong Mode;
+        internal ulong Resolve;
+    }
+}

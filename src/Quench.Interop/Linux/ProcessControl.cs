@@ -1,0 +1,56 @@
+using System.Runtime.InteropServices;
+
+namespace Quench.Interop.Linux;
+
+/// <summary>What a process on a volume's I/O path asks of the kernel for itself.</summary>
+public static unsafe class ProcessControl
+{
+    private const int MCL_CURRENT_AND_FUTURE = 3;
+    private const int PR_SET_DUMPABLE = 4;
+    private const int PR_SET_IO_FLUSHER = 57;
+
+    /// <summary>Whether the process runs as root.</summary>
+    public static bool IsRoot => LibC.geteuid() == 0;
+
+    /// <summary>Locks all memory, present and future, into RAM.</summary>
+    /// <returns>False when the kernel refuses; the process goes on, more exposed to memory pressure.</returns>
+    public static bool TryLockMemory() => LibC.mlockall(MCL_CURRENT_AND_FUTURE) == 0;
+
+    /// <summary>Tells the kernel that this process serves block I/O and must not be made to wait for it. (PR_SET_IO_FLUSHER)</summary>
+    /// <returns>False when not allowed: it needs CAP_SYS_RESOURCE.</returns>
+    public static bool TryBecomeIoFlusher() => LibC.prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0;
+
+    /// <summary>Keeps this process out of core dumps and of other users' debuggers.</summary>
+    public static void ForbidDumps() => _ = LibC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+
+    /// <summary>Leaves the terminal's session, so that closing it ends nothing here.</summary>
+    public static bool TryStartSession() => LibC.setsid() >= 0;
+
+    /// <summary>Asks the out-of-memory killer to look elsewhere first.</summary>
+    /// <returns>False when not allowed.</returns>
+    public static bool TryAvoidOutOfMemoryKiller()
+    {
+        try
+        {
+            File.WriteAllText("/proc/self/oom_score_adj", "-1000");
+            return true;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Waits until a descriptor can be read, has been closed by its other side, or the time is over.</summary>
+    /// <param name="descriptor">The descriptor's number.</param>
+    /// <param name="milliseconds">How long at most; -1 for ever.</param>
+    /// <returns>True when there is something to read or the other side is gone.</returns>
+    public static bool WaitReadable(int descriptor, int milliseconds)
+    {
+        LibC.PollFd one = new() { Fd = descriptor, Events = 1 };
+        int result = LibC.poll(&one, 1, milliseconds);
+        return result >= 0 || Marshal.GetLastPInvokeError() == (int)Errno.EINTR
+            ? result > 0
+            : throw LinuxErrorException.FromLastError("poll");
+    }
+}
