@@ -6,11 +6,11 @@ namespace Quench.FileSystems;
 /// <param name="FileSystem">The file system's facts; null when none was recognised.</param>
 /// <param name="Used">The bytes in use: everything when in doubt.</param>
 /// <param name="Doubt">Why everything counts as in use although a file system was seen, in one sentence; null when the map is exact.</param>
-public sealed record VolumeAnalysis(FileSystemFacts? FileSystem, ExtentSet Used, string? Doubt)
+public sealed record VolumeAnalysis(FileSystemFacts? FileSystem, UsedBlocks Used, string? Doubt)
 {
     /// <summary>The answer for a volume whose content nobody here can read: all of it matters.</summary>
     public static VolumeAnalysis AllInUse(long length, FileSystemFacts? fileSystem = null, string? doubt = null) =>
-        new(fileSystem, new ExtentSet([new Extent(0, length)]), doubt);
+        new(fileSystem, UsedBlocks.All(length), doubt);
 }
 
 /// <summary>A file system, as its own superblock tells it.</summary>

@@ -46,9 +46,9 @@ public interface ISnapshot : IAsyncDisposable
     IBlockReader Reader { get; }
 
     /// <summary>Keeps the promise for these blocks only: the rest was not in use at the instant and reads as zeros from now on.</summary>
-    /// <param name="used">The blocks in use, as bytes of the volume; rounded out to the provider's blocks.</param>
+    /// <param name="used">The blocks in use; rounded out to the provider's blocks.</param>
     /// <param name="cancellationToken">Stops between steps; a promise half shrunk is still a true one.</param>
-    ValueTask KeepOnlyAsync(ExtentSet used, CancellationToken cancellationToken);
+    ValueTask KeepOnlyAsync(UsedBlocks used, CancellationToken cancellationToken);
 
     /// <summary>Says that an extent has been imaged: it will not be read again, and its saved blocks are freed at once.</summary>
     ValueTask ReleaseAsync(Extent imaged, CancellationToken cancellationToken);
