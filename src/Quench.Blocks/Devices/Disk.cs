@@ -165,7 +165,7 @@ public abstract class Disk : IBlockDevice
     public ValueTask ReadAsync(long offset, Memory<byte> into, CancellationToken cancellationToken)
     {
         Geometry.Check(offset, into.Length);
-        return _transfers.Start(TransferKind.Read, new Extent(offset, into.Length), into, cancellationToken);
+        return _transfers.StartAsync(TransferKind.Read, new Extent(offset, into.Length), into, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -173,7 +173,7 @@ public abstract class Disk : IBlockDevice
     {
         DemandWritable();
         Geometry.Check(offset, source.Length);
-        return _transfers.Start(TransferKind.Write, new Extent(offset, source.Length), source, cancellationToken);
+        return _transfers.StartAsync(TransferKind.Write, new Extent(offset, source.Length), source, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -181,7 +181,7 @@ public abstract class Disk : IBlockDevice
     {
         DemandWritable();
         Geometry.Check(range.Offset, range.Length);
-        return _transfers.Start(TransferKind.Zero, range, default, cancellationToken);
+        return _transfers.StartAsync(TransferKind.Zero, range, default, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -189,12 +189,12 @@ public abstract class Disk : IBlockDevice
     {
         DemandWritable();
         Geometry.Check(range.Offset, range.Length);
-        return _transfers.Start(TransferKind.Discard, range, default, cancellationToken);
+        return _transfers.StartAsync(TransferKind.Discard, range, default, cancellationToken);
     }
 
     /// <inheritdoc/>
     public ValueTask FlushAsync(CancellationToken cancellationToken) =>
-        _transfers.Start(TransferKind.Flush, default, default, cancellationToken);
+        _transfers.StartAsync(TransferKind.Flush, default, default, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<MappedExtent>> MapAsync(Extent range, CancellationToken cancellationToken)

@@ -19,7 +19,7 @@ public sealed class RawDevice : Disk
     /// Claim it: fails while it is mounted, swapped on, or part of another device, and keeps others from claiming it. (open(2), O_EXCL)
     /// </param>
     /// <exception cref="QuenchException">BLOCK-101 to BLOCK-105: nothing there, not a block device, in use, not permitted, not to be opened.</exception>
-    public static RawDevice Open(string path, DeviceAccess access, bool exclusive)
+    public static new RawDevice Open(string path, DeviceAccess access, bool exclusive)
     {
         OpenMode mode = (access == DeviceAccess.Read ? OpenMode.ReadOnly : OpenMode.ReadWrite)
             | OpenMode.Direct | (exclusive ? OpenMode.Exclusive : 0);

@@ -30,7 +30,7 @@ internal sealed class TransferPool(Disk disk)
     /// <param name="range">Where.</param>
     /// <param name="memory">The buffer: a destination when reading. Lent until the task completes.</param>
     /// <param name="cancellationToken">Looked at now and when the transfer's turn comes.</param>
-    internal ValueTask Start(TransferKind kind, Extent range, ReadOnlyMemory<byte> memory, CancellationToken cancellationToken)
+    internal ValueTask StartAsync(TransferKind kind, Extent range, ReadOnlyMemory<byte> memory, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested)
         {
@@ -42,7 +42,7 @@ internal sealed class TransferPool(Disk disk)
             transfer = new Transfer(this);
         }
 
-        return transfer.Start(kind, range, memory, cancellationToken);
+        return transfer.StartAsync(kind, range, memory, cancellationToken);
     }
 
     private void Run(TransferKind kind, Extent range, ReadOnlyMemory<byte> memory)
@@ -83,7 +83,7 @@ internal sealed class TransferPool(Disk disk)
         private ReadOnlyMemory<byte> _memory;
         private CancellationToken _cancellationToken;
 
-        internal ValueTask Start(TransferKind kind, Extent range, ReadOnlyMemory<byte> memory, CancellationToken cancellationToken)
+        internal ValueTask StartAsync(TransferKind kind, Extent range, ReadOnlyMemory<byte> memory, CancellationToken cancellationToken)
         {
             _kind = kind;
             _range = range;

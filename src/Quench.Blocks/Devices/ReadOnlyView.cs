@@ -2,7 +2,7 @@ namespace Quench.Blocks.Devices;
 
 /// <summary>Shows a device to somebody who must not write it: there is no door to write through, whatever they cast it to. Owns it.</summary>
 /// <param name="device">What is shown; disposed with this.</param>
-public sealed class ReadOnly(IBlockReader device) : IBlockReader
+public sealed class ReadOnlyView(IBlockReader device) : IBlockReader
 {
     /// <inheritdoc/>
     public BlockGeometry Geometry => device.Geometry;
