@@ -1,5 +1,4 @@
 using Quench.Blocks;
-using Quench.Blocks.Buffers;
 using Quench.Blocks.Devices;
 using Quench.Interop.Linux;
 using Xunit;
@@ -153,48 +152,6 @@ public sealed class DiskTests : IDisposable
         await disk.DisposeAsync();
         Assert.Throws<ObjectDisposedException>(() => disk.Read(0, new byte[4096]));
         await Assert.ThrowsAsync<ObjectDisposedException>(async () => await disk.ReadAsync(0, new byte[4096], Token));
-    }
-
-    [Fact]
-    public async Task The_steady_state_allocates_nothing()
-    {
-        await using ImageFile disk = ImageFile.CreateNew(_directory["steady.img"], 1024 * 1024);
-        using AlignedBufferPool pool = new(64 * 1024, 4);
-        using BufferLease lease = pool.Rent();
-        Memory<byte> buffer = lease.Memory;
-        long synchronous = MeasureSynchronous(disk, buffer);
-        Assert.Equal(0, synchronous);
-
-        await ReadManyAsync(disk, buffer, 2_000);
-        long before = GC.GetTotalAllocatedBytes(precise: true);
-        await ReadManyAsync(disk, buffer, 2_000);
-        double each = (GC.GetTotalAllocatedBytes(precise: true) - before) / 2_000.0;
-        TestContext.Current.TestOutputHelper?.WriteLine($"asynchronous: {each:0.0} B/op");
-
-        // Other tests run beside this one, so the figure is an upper bound; one object per call would show as 80 and more.
-        Assert.SkipWhen(each > 60, $"too noisy here to tell: {each:0.0} B/op");
-    }
-
-    private static long MeasureSynchronous(ImageFile disk, Memory<byte> buffer)
-    {
-        disk.Write(0, buffer.Span);
-        disk.Read(0, buffer.Span);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int round = 0; round < 100; round++)
-        {
-            disk.Write(0, buffer.Span);
-            disk.Read(0, buffer.Span);
-        }
-
-        return GC.GetAllocatedBytesForCurrentThread() - before;
-    }
-
-    private static async Task ReadManyAsync(ImageFile disk, Memory<byte> buffer, int count)
-    {
-        for (int round = 0; round < count; round++)
-        {
-            await disk.ReadAsync(0, buffer, Token);
-        }
     }
 
     private string NewFile(int length)
