@@ -68,7 +68,12 @@ public sealed partial class TidinessTests
     public void Every_error_code_in_the_code_is_in_the_table()
     {
         string table = Text(Path.Combine(Repository.Root, "docs/errors.md"));
-        IEnumerable<string> codes = Repository.Sources("src").SelectMany(path => ErrorCode().Matches(Text(path))).Select(match => match.Groups["code"].Value).Distinct();
+        IEnumerable<string> codes = Repository.Sources("src")
+            .SelectMany(File.ReadLines)
+            .Where(line => !line.TrimStart().StartsWith("//", StringComparison.Ordinal))
+            .SelectMany(line => ErrorCode().Matches(line))
+            .Select(match => match.Groups["code"].Value)
+            .Distinct();
         Assert.Empty(codes.Where(code => !table.Contains($"| {code} |", StringComparison.Ordinal)).Order());
     }
 
