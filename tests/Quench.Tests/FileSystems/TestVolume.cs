@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
+using Xunit;
 
 namespace Quench.Tests.FileSystems;
 

@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
-using Quench.Blocks;
 using Quench.FileSystems;
+using Xunit;
 
 namespace Quench.Tests.FileSystems.Ext4;
 
