@@ -6,6 +6,10 @@ namespace Quench.FileSystems.Ext4;
 /// <summary>Where the blocks of a file without holes lie, as runs. Kept for the journal, which is such a file.</summary>
 internal sealed class FileBlocks
 {
+    /// <summary>The longest journal, and the most pieces of one, that is read: mke2fs makes at most 10,240,000 blocks. It bounds memory and time.</summary>
+    private const long BlocksLimit = 16 * 1024 * 1024;
+    private const int RunsLimit = 1024 * 1024;
+
     private readonly Layout _layout;
     private readonly MetadataReader _reader;
     private readonly uint _number;
@@ -85,6 +89,7 @@ internal sealed class FileBlocks
         Unless(!_layout.Checksum.Metadata || inode.HasChecksum(seed), $"ext4 inode {_number} does not match its checksum");
         Unless(inode.IsRegularFile && inode.Size <= (ulong)_layout.Length, $"ext4 inode {_number} is not a file that this file system could hold");
         _wanted = ((long)inode.Size + _layout.BlockSize - 1) / _layout.BlockSize;
+        Unless(_wanted <= BlocksLimit, $"ext4 inode {_number} has {_wanted} blocks, more than Quench reads of a journal");
         return seed;
     }
 
@@ -166,7 +171,7 @@ internal sealed class FileBlocks
             _runs.Add(new Run(Count, start, count));
         }
 
-        Unless(Count <= _layout.Blocks, $"ext4 inode {_number} has more blocks than the file system");
+        Unless(Count <= BlocksLimit && _runs.Count <= RunsLimit, $"ext4 inode {_number} has more blocks, or in more pieces, than Quench reads of a journal");
     }
 
     private long Inside(ulong block) => Inside((long)Math.Min(block, long.MaxValue / 2));

@@ -28,6 +28,7 @@ internal readonly ref struct JournalSuperblock(ReadOnlySpan<byte> bytes)
     public const int Size = 1024;
 
     private const int ChecksumOffset = 0xFC;
+    private const int Crc32cType = 4; // jbd2 numbers its checksums otherwise than ext4's superblock does
     private readonly ReadOnlySpan<byte> _bytes = bytes[..Size];
 
     public uint BlockSize => ReadUInt32BigEndian(_bytes[0xC..]);
@@ -72,8 +73,10 @@ internal readonly ref struct JournalSuperblock(ReadOnlySpan<byte> bytes)
         Unless(unknown == 0, unknown == (uint)JournalFeatures.FastCommit
             ? "the ext4 journal uses fast commits, which Quench does not replay; a mount or e2fsck does"
             : $"the ext4 journal uses a feature not known here (bits 0x{unknown:x})");
+        const JournalFeatures bothKinds = JournalFeatures.ChecksumV2 | JournalFeatures.ChecksumV3;
+        Unless((Features & bothKinds) != bothKinds, "the ext4 journal states two kinds of checksums at once");
         Unless(CompatibleFeatures == 0 && ReadOnlyFeatures == 0, "the ext4 journal uses its first kind of checksums, which Quench does not verify; a mount or e2fsck replays it");
-        Unless(!HasChecksums || (_bytes[0x50] == Superblock.Crc32cType && HasChecksum()), "the ext4 journal's superblock does not match its checksum");
+        Unless(!HasChecksums || (_bytes[0x50] == Crc32cType && HasChecksum()), "the ext4 journal's superblock does not match its checksum");
         bool fits = BlockSize == blockSize && Blocks <= blocksInFile && First >= 1 && First < Blocks && (Start == 0 || (Start >= First && Start < Blocks));
         Unless(fits, "the numbers in the ext4 journal's superblock do not fit the journal");
         Unless(Error == 0, "the ext4 journal has noted an error; check the file system with e2fsck");
