@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+
 namespace Quench.FileSystems;
 
 /// <summary>
@@ -13,5 +16,33 @@ internal sealed class InDoubtException(string sentence) : Exception(sentence)
         {
             throw new InDoubtException(sentence);
         }
+    }
+
+    /// <summary>Gives up the map unless a condition holds. The sentence is put together only when it does not: checks are many.</summary>
+    public static void Unless(bool condition, [InterpolatedStringHandlerArgument(nameof(condition))] ref Sentence sentence)
+    {
+        if (!condition)
+        {
+            throw new InDoubtException(sentence.ToStringAndClear());
+        }
+    }
+
+    /// <summary>Collects the parts of a sentence, unless the condition it explains holds.</summary>
+    [InterpolatedStringHandler]
+    internal ref struct Sentence
+    {
+        private DefaultInterpolatedStringHandler _parts;
+
+        public Sentence(int literalLength, int formattedCount, bool condition, out bool isNeeded)
+        {
+            isNeeded = !condition;
+            _parts = isNeeded ? new DefaultInterpolatedStringHandler(literalLength, formattedCount, CultureInfo.InvariantCulture) : default;
+        }
+
+        public void AppendLiteral(string text) => _parts.AppendLiteral(text);
+
+        public void AppendFormatted<T>(T value, string? format = null) => _parts.AppendFormatted(value, format);
+
+        public string ToStringAndClear() => _parts.ToStringAndClear();
     }
 }

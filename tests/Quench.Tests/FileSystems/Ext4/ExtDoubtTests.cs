@@ -49,14 +49,16 @@ public sealed class ExtDoubtTests(ITestOutputHelper output)
     [Fact]
     public async Task Every_flipped_bit_of_a_sealed_superblock_is_noticed()
     {
+        const int saysThatItIsSealed = (0x64 * 8) + 10; // metadata_csum itself: without it nothing vouches for the rest, and the rest is right
         byte[] image = await MakeAsync("-t ext4 -b 1024");
         for (int bit = 0; bit < Superblock * 8; bit++)
         {
             int at = Superblock + (bit / 8);
             image[at] ^= (byte)(1 << (bit % 8));
             VolumeAnalysis ours = await AnalyseAsync(image);
-            Assert.Equal(image.Length, ours.Used.TotalLength);
-            Assert.True(ours.Doubt is not null || (ours.FileSystem is null && at - Superblock is 0x38 or 0x39), $"bit {bit} went unnoticed");
+            bool isMagic = at - Superblock is 0x38 or 0x39;
+            Assert.True(ours.Doubt is not null || (ours.FileSystem is null && isMagic) || bit == saysThatItIsSealed, $"bit {bit} went unnoticed");
+            Assert.True(ours.Used.TotalLength == image.Length || bit == saysThatItIsSealed, $"bit {bit} left a map");
             image[at] ^= (byte)(1 << (bit % 8));
         }
     }
@@ -217,7 +219,7 @@ public sealed class ExtDoubtTests(ITestOutputHelper output)
 
     private static int NearJournalMagic(byte[] image, Random random)
     {
-        int found = image.AsSpan().IndexOf([0xC0, 0x3B, 0x39, 0x98]);
+        int found = image.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xC0, 0x3B, 0x39, 0x98]);
         return found < 0 ? random.Next(image.Length) : found + (random.Next(4) * 1024) + random.Next(300);
     }
 
