@@ -125,6 +125,10 @@ internal sealed partial class SnapshotState
     /// <summary>The slot of a saved block; -1 when it is not saved.</summary>
     internal long SlotOf(long block) => _slotOf[block];
 
+    /// <summary>Whether the sets exclude each other as their comments say.</summary>
+    internal bool IsInOneSetOnly(long block) =>
+        (_unsaved[block] ? 1 : 0) + (_saved[block] ? 1 : 0) + (_released[block] ? 1 : 0) <= 1 && (!_saving[block] || _unsaved[block]);
+
     internal void Break(BrokenReason reason)
     {
         if (IsSound)
