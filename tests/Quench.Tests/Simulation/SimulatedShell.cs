@@ -111,7 +111,7 @@ internal sealed class SimulatedShell
     /// <summary>One read of a snapshot. Disposing it half-way is the crash of its reader.</summary>
     public IEnumerable<Pace> Read(Moment moment, Extent range, ReadAnswer answer)
     {
-        SlotMemory area = _areas[moment.Snapshot];
+        SlotMemory? area = _areas.GetValueOrDefault(moment.Snapshot); // gone with the snapshot, which then answers no segments
         Sector[] found = answer.Reset((int)(range.Length / Sector.Size));
         long begun = _world.Tick();
         ReadPlan plan = Core.BeginRead(moment.Snapshot, range);
@@ -298,10 +298,10 @@ internal sealed class SimulatedShell
         }
     }
 
-    private Sector Take(SlotMemory area, ReadSegment segment, long at) => segment.Source switch
+    private Sector Take(SlotMemory? area, ReadSegment segment, long at) => segment.Source switch
     {
         ReadSource.Origin => Origin[at / Sector.Size],
-        ReadSource.Slot => area[segment.FirstSlot, ((segment.Extent.Offset % Core.BlockSize) + (at - segment.Extent.Offset)) / Sector.Size],
+        ReadSource.Slot => area![segment.FirstSlot, ((segment.Extent.Offset % Core.BlockSize) + (at - segment.Extent.Offset)) / Sector.Size],
         _ => default,
     };
 

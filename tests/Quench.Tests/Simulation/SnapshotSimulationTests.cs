@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using Xunit;
@@ -55,7 +56,7 @@ public sealed class SnapshotSimulationTests(ITestOutputHelper output)
         for (long seed = 1; seed <= 50; seed++)
         {
             World world = World.From(seed, DefaultOperations, mutation);
-            if (Record.Exception(world.Run) is SimulationException caught)
+            if (Record.Exception(world.Run) is { } caught)
             {
                 output.WriteLine($"{mistake} caught at seed {seed}: {caught.Message}");
                 return;
@@ -77,15 +78,22 @@ public sealed class SnapshotSimulationTests(ITestOutputHelper output)
         Tally total = new();
         Lock gate = new(); // guards total
         ParallelOptions lanes = new() { MaxDegreeOfParallelism = Math.Min(2, Environment.ProcessorCount) };
-        _ = Parallel.For(first, last + 1, lanes, seed =>
+        ConcurrentQueue<SimulationException> failures = [];
+        _ = Parallel.For(first, last + 1, lanes, (seed, loop) =>
         {
             World world = World.From(seed, operations, Mutation.None, trace);
-            world.Run();
+            if (Record.Exception(world.Run) is { } failure)
+            {
+                failures.Enqueue((SimulationException)failure);
+                loop.Stop();
+            }
+
             lock (gate)
             {
                 total.Add(world.Tally);
             }
         });
+        Assert.True(failures.IsEmpty, string.Join('\n', failures.Select(failure => failure.ToString())));
         return total;
     }
 

@@ -89,7 +89,7 @@ internal sealed partial class World
 
             CheckAtRest();
         }
-        catch (Exception trouble) when (trouble is SimulationException or InvalidOperationException or ArgumentException)
+        catch (Exception trouble)
         {
             throw new SimulationException($"seed {Seed}, step {Tally.Steps}, {Current.Name}: {trouble.Message}\n  replay: QUENCH_SEED={Seed}", trouble);
         }
