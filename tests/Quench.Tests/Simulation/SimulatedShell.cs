@@ -115,7 +115,6 @@ internal sealed class SimulatedShell
         Sector[] found = answer.Reset((int)(range.Length / Sector.Size));
         long begun = _world.Tick();
         ReadPlan plan = Core.BeginRead(moment.Snapshot, range);
-        Tally.BlockOperations += BlocksOf(range);
         try
         {
             while (plan.Status == ReadStatus.Reading)
@@ -142,6 +141,7 @@ internal sealed class SimulatedShell
             {
                 _world.Trace($"read of {Show(range)}: {answer.Status}");
                 moment.Judge(answer.Status, range, found, begun, Tally);
+                Tally.BlockOperations += answer.Status == ReadStatus.Done ? BlocksOf(range) : 0;
             }
         }
         finally

@@ -141,6 +141,7 @@ internal sealed partial class World
     {
         ReadAnswer answer = new();
         int order = Dice.Below(3);
+        int pause = Dice.OneIn(2) ? 1 : Dice.Between(2, 1_000); // a slow imaging meets more writes and a fuller diff area
         while (NextToImage(moment, order) is { } range)
         {
             if (_mutation == Mutation.ReleasedBeforeRead)
@@ -160,6 +161,7 @@ internal sealed partial class World
             }
 
             moment.Image(range, answer.Found);
+            Current.SleepsUntil = Now + Dice.Below(pause);
             yield return Pace.Ran;
             Release(moment, range);
         }
@@ -244,6 +246,7 @@ internal sealed partial class World
                 yield return pace;
             }
 
+            Current.SleepsUntil = Now + (answer.Status == ReadStatus.Released ? 100 : 0);
             yield return Pace.Ran;
         }
     }
