@@ -86,10 +86,16 @@ public sealed class BlockBitmap
     /// <summary>The first clear bit at or after a block; -1 when there is none.</summary>
     public long NextClear(long block) => Next(block, ulong.MaxValue);
 
-    /// <summary>The first set bit in [<paramref name="block"/>, <paramref name="end"/>); <paramref name="end"/> when there is none. Looks no further.</summary>
+    /// <summary>
+    /// The first set bit in [<paramref name="block"/>, <paramref name="end"/>); <paramref name="end"/> when there is none. Looks no
+    /// further.
+    /// </summary>
     public long NextSet(long block, long end) => Next(block, end, 0);
 
-    /// <summary>The first clear bit in [<paramref name="block"/>, <paramref name="end"/>); <paramref name="end"/> when there is none. Looks no further.</summary>
+    /// <summary>
+    /// The first clear bit in [<paramref name="block"/>, <paramref name="end"/>); <paramref name="end"/> when there is none. Looks no
+    /// further.
+    /// </summary>
     public long NextClear(long block, long end) => Next(block, end, ulong.MaxValue);
 
     /// <summary>The runs of set bits, in order, as (first block, how many).</summary>

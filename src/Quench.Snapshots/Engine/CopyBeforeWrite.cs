@@ -5,11 +5,13 @@ namespace Quench.Snapshots.Engine;
 
 /// <summary>
 /// Decides what must happen before a write may land on a volume, so that a snapshot goes on showing the volume at its instant.
-/// Values in, decisions out: it does no I/O, knows no time, starts no thread. The caller, called the shell, holds one lock around every call,
+/// Values in, decisions out: it does no I/O, knows no time, starts no thread. The caller, called the shell, holds one lock around every
+/// call,
 /// and does what is decided outside that lock.
 /// </summary>
 /// <remarks>
-/// <para>The rule: a write that touches a promised block whose old bytes are only on the origin saves them first. Saved means: the copy is complete,
+/// <para>The rule: a write that touches a promised block whose old bytes are only on the origin saves them first. Saved means: the copy is
+/// complete,
 /// and reported so by <see cref="CompleteSave"/>.</para>
 /// <para>No write ever waits for a reader. A reader takes bytes from the origin without a hold and asks afterwards whether they had moved
 /// (<see cref="RecheckRead"/>). Why that is right is in docs/decisions/0003-readers-recheck.md.</para>
@@ -49,7 +51,8 @@ internal sealed class CopyBeforeWrite
     public int WritesInFlight { get; private set; }
 
     /// <summary>
-    /// Grows in every call after which a waiting write may go on, or a draining activation may finish. The shell compares it with the value it saw last,
+    /// Grows in every call after which a waiting write may go on, or a draining activation may finish. The shell compares it with the value
+    /// it saw last,
     /// in the same hold of the lock, and wakes its waiters when it has grown. A wake too many is harmless: the waiter asks again.
     /// </summary>
     public long WakeVersion { get; private set; }
@@ -65,7 +68,10 @@ internal sealed class CopyBeforeWrite
         return write;
     }
 
-    /// <summary>The next step of a write. Call it first after <see cref="BeginWrite"/>, then after each wait and each completed save, until it says land.</summary>
+    /// <summary>
+    /// The next step of a write. Call it first after <see cref="BeginWrite"/>, then after each wait and each completed save, until it says
+    /// land.
+    /// </summary>
     public WriteStep Next(WriteOperation write)
     {
         if (write.Phase == WritePhase.Outside)
@@ -122,7 +128,8 @@ internal sealed class CopyBeforeWrite
     }
 
     /// <summary>
-    /// Closes the gate: writes already in flight go on, new ones wait. The instant is the moment when <see cref="TryFinishActivation"/> answers true.
+    /// Closes the gate: writes already in flight go on, new ones wait. The instant is the moment when <see cref="TryFinishActivation"/>
+    /// answers true.
     /// Costs the same whatever the volume's size.
     /// </summary>
     /// <param name="prepared">From <see cref="SnapshotState.Prepare"/>, for this geometry, never used before.</param>
@@ -135,7 +142,10 @@ internal sealed class CopyBeforeWrite
         prepared.WasActivated = true;
     }
 
-    /// <summary>Takes the snapshot if no write is in flight any more, and opens the gate. False: wait until <see cref="WakeVersion"/> grows, and try again.</summary>
+    /// <summary>
+    /// Takes the snapshot if no write is in flight any more, and opens the gate. False: wait until <see cref="WakeVersion"/> grows, and try
+    /// again.
+    /// </summary>
     public bool TryFinishActivation()
     {
         Require(_pending is not null, "no activation is under way");
@@ -159,8 +169,10 @@ internal sealed class CopyBeforeWrite
     }
 
     /// <summary>
-    /// Says that the blocks wholly within a range were not in use at the instant: they read as zeros from now on, and their slots are freed.
-    /// Costs a word for each 64 blocks of the range and a step for each saved one, so the caller shrinks the promise in pieces (64 MiB, say)
+    /// Says that the blocks wholly within a range were not in use at the instant: they read as zeros from now on, and their slots are
+    /// freed.
+    /// Costs a word for each 64 blocks of the range and a step for each saved one, so the caller shrinks the promise in pieces (64 MiB,
+    /// say)
     /// and lets go of the lock between two. A promise half shrunk is a true one.
     /// </summary>
     /// <returns>How many blocks had been promised. 0 when the snapshot is broken or ended.</returns>
@@ -173,8 +185,10 @@ internal sealed class CopyBeforeWrite
     }
 
     /// <summary>
-    /// Says that the blocks wholly within a range are imaged: they are not protected any more, their slots are freed, and reading them again is an error.
-    /// Imaging an extent that does not end on a block's border releases the block with the extent that completes it, if that covers it whole.
+    /// Says that the blocks wholly within a range are imaged: they are not protected any more, their slots are freed, and reading them
+    /// again is an error.
+    /// Imaging an extent that does not end on a block's border releases the block with the extent that completes it, if that covers it
+    /// whole.
     /// </summary>
     /// <returns>How many blocks had been promised. 0 when the snapshot is broken or ended.</returns>
     public long Release(SnapshotState snapshot, Extent range)
@@ -186,7 +200,8 @@ internal sealed class CopyBeforeWrite
     }
 
     /// <summary>
-    /// Begins a read of a snapshot. The shell reads the segments into its buffer, calls <see cref="RecheckRead"/>, and goes round until the status is no
+    /// Begins a read of a snapshot. The shell reads the segments into its buffer, calls <see cref="RecheckRead"/>, and goes round until the
+    /// status is no
     /// longer <see cref="ReadStatus.Reading"/>; at most three rounds, because a block only ever moves from the origin to a slot to nowhere.
     /// </summary>
     /// <param name="snapshot">The snapshot; broken and ended ones answer a plan that has failed.</param>
@@ -218,13 +233,17 @@ internal sealed class CopyBeforeWrite
         _idleReads.Push(plan);
     }
 
-    /// <summary>The extents whose old bytes lie in the diff area now, in order of offset: what to image first when it is nearly full.</summary>
+    /// <summary>
+    /// The extents whose old bytes lie in the diff area now, in order of offset: what to image first when it is nearly full.
+    /// </summary>
     /// <param name="snapshot">The snapshot.</param>
     /// <param name="into">Receives them, as many as fit.</param>
     /// <returns>How many were given; 0 when the snapshot is broken or ended.</returns>
     public int GetSavedExtents(SnapshotState snapshot, Span<Extent> into) => Own(snapshot).GetSaved(into);
 
-    /// <summary>Breaks the active snapshot: held writers go on, reads fail. Does nothing when there is none, or when it is broken already.</summary>
+    /// <summary>
+    /// Breaks the active snapshot: held writers go on, reads fail. Does nothing when there is none, or when it is broken already.
+    /// </summary>
     public void BreakSnapshot(BrokenReason reason)
     {
         _snapshot?.Break(reason);
@@ -255,7 +274,9 @@ internal sealed class CopyBeforeWrite
         }
     }
 
-    /// <summary>The blocks wholly within a range; the last block of the volume counts as whole when the range reaches the volume's end.</summary>
+    /// <summary>
+    /// The blocks wholly within a range; the last block of the volume counts as whole when the range reaches the volume's end.
+    /// </summary>
     private (long First, long End) Inside(Extent range)
     {
         long first = (range.Offset + BlockSize - 1) / BlockSize;

@@ -3,7 +3,8 @@ using Quench.Blocks;
 namespace Quench.Snapshots.Engine;
 
 /// <summary>
-/// Which slots of a diff area are taken. Slots from 0 are in memory, those from <see cref="RamSlots"/> on in the spill file; memory goes first,
+/// Which slots of a diff area are taken. Slots from 0 are in memory, those from <see cref="RamSlots"/> on in the spill file; memory goes
+/// first,
 /// and low numbers before high ones, so that memory and file stay as small as their content.
 /// </summary>
 /// <remarks>Freeing what is not taken throws, in every build: a slot with two owners would be a wrong image.</remarks>

@@ -19,7 +19,8 @@ internal enum ReadSource
 /// <param name="Extent">The bytes of the volume.</param>
 /// <param name="Source">Where they are.</param>
 /// <param name="FirstSlot">
-/// For <see cref="ReadSource.Slot"/>: the slot of the first block. The first byte lies <c>Extent.Offset % BlockSize</c> bytes into it, the rest follows
+/// For <see cref="ReadSource.Slot"/>: the slot of the first block. The first byte lies <c>Extent.Offset % BlockSize</c> bytes into it, the
+/// rest follows
 /// through consecutive slots, which are all in memory or all in the spill file. Otherwise 0.
 /// </param>
 internal readonly record struct ReadSegment(Extent Extent, ReadSource Source, long FirstSlot);
@@ -47,10 +48,11 @@ internal enum ReadStatus
 }
 
 /// <summary>
-/// One read of a snapshot. Lent by <see cref="CopyBeforeWrite.BeginRead"/> and taken back, for reuse, by <see cref="CopyBeforeWrite.EndRead"/>:
-/// do not touch it afterwards. No write ever waits for it.
+/// One read of a snapshot. Lent by <see cref="CopyBeforeWrite.BeginRead"/> and taken back, for reuse, by
+/// <see cref="CopyBeforeWrite.EndRead"/>: do not touch it afterwards. No write ever waits for it.
 /// </summary>
-/// <remarks>What it shows changes only in calls made for this read, so the shell may look at it outside the lock between two of them.</remarks>
+/// <remarks>What it shows changes only in calls made for this read, so the shell may look at it outside the lock between two of
+/// them.</remarks>
 internal sealed class ReadPlan
 {
     private List<ReadSegment> _segments = [];

@@ -1,7 +1,8 @@
 namespace Quench.Snapshots.Engine;
 
 /// <summary>
-/// Which slot holds which block: a table of pages. A page comes with its first entry and goes with its last, so memory follows what is saved:
+/// Which slot holds which block: a table of pages. A page comes with its first entry and goes with its last, so memory follows what is
+/// saved:
 /// 16 KiB for each 4096 blocks that hold any, and 12 bytes for each 4096 that hold none.
 /// </summary>
 internal sealed class SlotMap
@@ -63,7 +64,9 @@ internal sealed class SlotMap
         return slot;
     }
 
-    /// <summary>The first block at or after one that may have a slot: skips pages that hold none. <see cref="Blocks"/> when there is no such page.</summary>
+    /// <summary>
+    /// The first block at or after one that may have a slot: skips pages that hold none. <see cref="Blocks"/> when there is no such page.
+    /// </summary>
     public long SkipEmpty(long block)
     {
         if (block >= Blocks || _pages[block >> PageShift] is not null)

@@ -17,7 +17,8 @@ internal sealed partial class SnapshotState
     }
 
     /// <summary>
-    /// Keeps what was read from where it still is, and plans again what has moved. A write lands on a block only after the block was marked saved
+    /// Keeps what was read from where it still is, and plans again what has moved. A write lands on a block only after the block was marked
+    /// saved
     /// or dropped from the promise; so where a block is still unsaved after the read, no write had landed on it during the read.
     /// </summary>
     internal void RecheckRead(ReadPlan plan)

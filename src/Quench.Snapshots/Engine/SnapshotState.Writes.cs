@@ -60,14 +60,18 @@ internal sealed partial class SnapshotState
         }
     }
 
-    /// <summary>Moves a write's first block on to the first that is unsaved; a block never goes back to that. False when there is none.</summary>
+    /// <summary>
+    /// Moves a write's first block on to the first that is unsaved; a block never goes back to that. False when there is none.
+    /// </summary>
     private bool SkipWhatMayLand(WriteOperation write)
     {
         write.FirstBlock = _unsaved.NextSet(write.FirstBlock, write.EndBlock);
         return write.FirstBlock < write.EndBlock;
     }
 
-    /// <summary>Whether the slots that are free, or about to be, are enough for all that a write must save. Looks no further than that many blocks.</summary>
+    /// <summary>
+    /// Whether the slots that are free, or about to be, are enough for all that a write must save. Looks no further than that many blocks.
+    /// </summary>
     private bool CanHold(WriteOperation write)
     {
         long room = _slots.Free + _orphans;
@@ -121,7 +125,10 @@ internal sealed partial class SnapshotState
         return obstacle;
     }
 
-    /// <summary>The next run, no longer than one step takes, of unsaved blocks of which all, or none, are being saved; (end, end) when there is none.</summary>
+    /// <summary>
+    /// The next run, no longer than one step takes, of unsaved blocks of which all, or none, are being saved; (end, end) when there is
+    /// none.
+    /// </summary>
     private (long First, long End, bool IsSaving) NextUnsaved(long block, long end)
     {
         long first = _unsaved.NextSet(block, end);
@@ -137,9 +144,11 @@ internal sealed partial class SnapshotState
 
     private WriteStep BreakFull(WriteOperation write)
     {
-        Break(new BrokenReason(BreakCause.DiffAreaFull, string.Create(
-            CultureInfo.InvariantCulture,
-            $"the diff area is full ({ByteSize.Format(_slots.Used * BlockSize)} of {ByteSize.Format(_slots.Total * BlockSize)}) while saving {ByteSize.Format(write.Range.Length)} at 0x{write.Range.Offset:x}")));
+        string used = ByteSize.Format(_slots.Used * BlockSize);
+        string cap = ByteSize.Format(_slots.Total * BlockSize);
+        string wanted = ByteSize.Format(write.Range.Length);
+        string where = write.Range.Offset.ToString("x", CultureInfo.InvariantCulture);
+        Break(new BrokenReason(BreakCause.DiffAreaFull, $"the diff area is full ({used} of {cap}) while saving {wanted} at 0x{where}"));
         return write.Land();
     }
 

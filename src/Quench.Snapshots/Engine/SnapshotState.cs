@@ -23,7 +23,8 @@ internal enum BlockState
 }
 
 /// <summary>
-/// What one snapshot promises and where it keeps it. Made by <see cref="Prepare"/> before the instant, so that the instant itself costs nothing;
+/// What one snapshot promises and where it keeps it. Made by <see cref="Prepare"/> before the instant, so that the instant itself costs
+/// nothing;
 /// afterwards only <see cref="CopyBeforeWrite"/> changes it, under the caller's one lock.
 /// </summary>
 internal sealed partial class SnapshotState
@@ -100,7 +101,8 @@ internal sealed partial class SnapshotState
     private bool IsSound => Broken is null && !IsEnded;
 
     /// <summary>
-    /// Builds the state of a snapshot that promises every block. Takes time and memory in proportion to the volume (2 bits, at most 4, for each block),
+    /// Builds the state of a snapshot that promises every block. Takes time and memory in proportion to the volume (2 bits, at most 4, for
+    /// each block),
     /// so it is done before the file system is frozen and outside the lock.
     /// </summary>
     /// <param name="volumeLength">Bytes of the volume; as given to <see cref="CopyBeforeWrite"/>.</param>
@@ -139,7 +141,10 @@ internal sealed partial class SnapshotState
 
     internal void End() => IsEnded = true;
 
-    /// <summary>Takes the blocks out of the promise; the slots of the saved ones are free at once, those of the ones being saved when that completes.</summary>
+    /// <summary>
+    /// Takes the blocks out of the promise; the slots of the saved ones are free at once, those of the ones being saved when that
+    /// completes.
+    /// </summary>
     /// <returns>How many blocks had been promised.</returns>
     internal long Drop(long first, long end)
     {

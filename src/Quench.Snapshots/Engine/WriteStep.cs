@@ -3,10 +3,14 @@ namespace Quench.Snapshots.Engine;
 /// <summary>What a write does next.</summary>
 internal enum WriteStep
 {
-    /// <summary>Wait until <see cref="CopyBeforeWrite.WakeVersion"/> grows, then ask again. <see cref="WriteOperation.WaitsFor"/> says for what.</summary>
+    /// <summary>
+    /// Wait until <see cref="CopyBeforeWrite.WakeVersion"/> grows, then ask again. <see cref="WriteOperation.WaitsFor"/> says for what.
+    /// </summary>
     Wait,
 
-    /// <summary>Copy <see cref="WriteOperation.Saves"/>, report it with <see cref="CopyBeforeWrite.CompleteSave"/>, then ask again.</summary>
+    /// <summary>
+    /// Copy <see cref="WriteOperation.Saves"/>, report it with <see cref="CopyBeforeWrite.CompleteSave"/>, then ask again.
+    /// </summary>
     Save,
 
     /// <summary>Write to the origin, then call <see cref="CopyBeforeWrite.EndWrite"/>, whether that succeeded or not.</summary>

@@ -3,7 +3,9 @@ using Quench.Snapshots.Engine;
 
 namespace Quench.Tests.Simulation;
 
-/// <summary>The model: a full copy of the disk at the instant, and what the snapshot's user has said since. A snapshot must be exactly this.</summary>
+/// <summary>
+/// The model: a full copy of the disk at the instant, and what the snapshot's user has said since. A snapshot must be exactly this.
+/// </summary>
 internal sealed class Moment
 {
     private readonly Sector[] _disk;
@@ -26,6 +28,21 @@ internal sealed class Moment
     public bool ImagingIsOver { get; set; }
 
     public bool IsReleased(long block) => _releasedAt[block] != 0;
+
+    /// <summary>The first block from one on, round the end, that was not released; -1 when all were.</summary>
+    public long NextUnreleased(long first)
+    {
+        for (long i = 0; i < Snapshot.Blocks; i++)
+        {
+            long block = (first + i) % Snapshot.Blocks;
+            if (!IsReleased(block))
+            {
+                return block;
+            }
+        }
+
+        return -1;
+    }
 
     public Extent BlockExtent(long block) =>
         Extent.FromTo(block * Snapshot.BlockSize, Math.Min((block + 1) * Snapshot.BlockSize, Snapshot.VolumeLength));
@@ -71,7 +88,8 @@ internal sealed class Moment
         for (int sector = 0; sector < _disk.Length; sector++)
         {
             bool mayBeZero = _droppedAt[(long)sector * Sector.Size / Snapshot.BlockSize] != 0 && _image[sector] == default;
-            Require(mayBeZero || _image[sector] == _disk[sector], () => "the image is wrong: " + Sector.Compare(sector, _image[sector], _disk[sector]));
+            bool isRight = mayBeZero || _image[sector] == _disk[sector];
+            Require(isRight, () => "the image is wrong: " + Sector.Compare(sector, _image[sector], _disk[sector]));
         }
     }
 

@@ -1,6 +1,8 @@
 namespace Quench.Tests.Simulation;
 
-/// <summary>A mistake made on purpose, to prove that the simulator would see it. Those of reliability row A4, and some of our own.</summary>
+/// <summary>
+/// A mistake made on purpose, to prove that the simulator would see it. Those of reliability row A4, and some of our own.
+/// </summary>
 internal enum Mutation
 {
     None,

@@ -1,6 +1,9 @@
 namespace Quench.Tests.Simulation;
 
-/// <summary>What a sector of a simulated disk holds: a stamp saying which sector it was written for and by which write. The default is a sector of zeros.</summary>
+/// <summary>
+/// What a sector of a simulated disk holds: a stamp saying which sector it was written for and by which write. The default is a sector of
+/// zeros.
+/// </summary>
 /// <param name="Place">The sector it was written for, plus 1.</param>
 /// <param name="Sequence">The write: 1 is what the disk was made with.</param>
 internal readonly record struct Sector(int Place, int Sequence)

@@ -4,7 +4,8 @@ using Quench.Snapshots.Engine;
 namespace Quench.Tests.Simulation;
 
 /// <summary>
-/// Does what a real shell does around the engine, in the same order of calls, but a sector at a time: between any two sectors anybody else may act.
+/// Does what a real shell does around the engine, in the same order of calls, but a sector at a time: between any two sectors anybody else
+/// may act.
 /// A mutation makes it, or what it tells the engine, wrong in one way.
 /// </summary>
 internal sealed class SimulatedShell
@@ -35,6 +36,9 @@ internal sealed class SimulatedShell
 
     /// <summary>The saves under way, for the books.</summary>
     public List<WriteOperation> Saving { get; } = [];
+
+    /// <summary>The writes that wait, each with the wake version it saw when it began to.</summary>
+    public Dictionary<WriteOperation, long> Waiting { get; } = [];
 
     /// <summary>How many writes have some sectors on the origin and some not.</summary>
     public int Landing { get; private set; }
@@ -69,7 +73,9 @@ internal sealed class SimulatedShell
                 heldSince = write.WaitsFor == WaitReason.DiffArea && heldSince < 0 ? _world.Now : heldSince;
                 if (!GiveUpHolding(write, heldSince))
                 {
+                    Waiting.Add(write, Core.WakeVersion);
                     yield return Pace.Waits;
+                    _ = Waiting.Remove(write);
                 }
             }
             else
@@ -121,6 +127,7 @@ internal sealed class SimulatedShell
             {
                 foreach (ReadSegment segment in plan.Segments)
                 {
+                    CheckRun(area, segment);
                     for (long at = segment.Extent.Offset; at < segment.Extent.End; at += Sector.Size)
                     {
                         found[(at - range.Offset) / Sector.Size] = Take(area, segment, at);
@@ -232,8 +239,9 @@ internal sealed class SimulatedShell
         bool hasFailed = _world.SaveFailsOneIn > 0 && Dice.OneIn(_world.SaveFailsOneIn);
         for (int i = 0; i < runs.Length; i++)
         {
-            long skipped = _mutation == Mutation.LastBlockNotSaved && i == runs.Length - 1 ? SectorsPerBlock : 0;
-            foreach (Pace pace in Copy(runs[i], area, (runs[i].Origin.Length / Sector.Size) - skipped))
+            long sectors = runs[i].Origin.Length / Sector.Size;
+            long skipped = i < runs.Length - 1 ? 0 : hasFailed ? sectors : _mutation == Mutation.LastBlockNotSaved ? SectorsPerBlock : 0;
+            foreach (Pace pace in Copy(runs[i], area, sectors - skipped))
             {
                 yield return pace;
             }
@@ -298,10 +306,18 @@ internal sealed class SimulatedShell
         }
     }
 
+    private void CheckRun(SlotMemory? area, ReadSegment segment)
+    {
+        if (segment.Source == ReadSource.Slot)
+        {
+            area!.CheckRun(segment.FirstSlot, BlocksOf(segment.Extent));
+        }
+    }
+
     private Sector Take(SlotMemory? area, ReadSegment segment, long at) => segment.Source switch
     {
         ReadSource.Origin => Origin[at / Sector.Size],
-        ReadSource.Slot => area![segment.FirstSlot, ((segment.Extent.Offset % Core.BlockSize) + (at - segment.Extent.Offset)) / Sector.Size],
+        ReadSource.Slot => area![segment.FirstSlot, (at - segment.Extent.AlignOut(Core.BlockSize).Offset) / Sector.Size],
         _ => default,
     };
 

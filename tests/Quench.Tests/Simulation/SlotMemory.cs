@@ -1,6 +1,8 @@
 namespace Quench.Tests.Simulation;
 
-/// <summary>The memory and the spill file behind a snapshot's slots. Touching it after it was freed is a failure, as it would be a crash in earnest.</summary>
+/// <summary>
+/// The memory and the spill file behind a snapshot's slots. Touching it after it was freed is a failure, as it would be a crash in earnest.
+/// </summary>
 internal sealed class SlotMemory(long ramSlots, long spillSlots, int sectorsPerBlock)
 {
     private readonly Sector[] _sectors = Fill(new Sector[(ramSlots + spillSlots) * sectorsPerBlock]);
@@ -20,7 +22,7 @@ internal sealed class SlotMemory(long ramSlots, long spillSlots, int sectorsPerB
     {
         if (first < ramSlots && first + count > ramSlots)
         {
-            throw new SimulationException($"slots {first} to {first + count - 1} lie half in memory ({ramSlots} slots) and half in the spill file");
+            throw new SimulationException($"{count} slots from {first} lie half in memory ({ramSlots} slots), half in the spill file");
         }
     }
 

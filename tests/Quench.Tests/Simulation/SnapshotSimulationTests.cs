@@ -7,7 +7,8 @@ namespace Quench.Tests.Simulation;
 
 /// <summary>
 /// The engine in a simulated world, against a model that copies the whole disk at the instant.
-/// <c>QUENCH_SEEDS=1..1000</c> runs a range, <c>QUENCH_OPERATIONS=500</c> sets the writes of each seed, <c>QUENCH_SEED=17</c> replays one with a trace.
+/// <c>QUENCH_SEEDS=1..1000</c> runs a range, <c>QUENCH_OPERATIONS=500</c> sets the writes of each seed, <c>QUENCH_SEED=17</c> replays one
+/// with a trace.
 /// </summary>
 public sealed class SnapshotSimulationTests(ITestOutputHelper output)
 {
@@ -17,12 +18,14 @@ public sealed class SnapshotSimulationTests(ITestOutputHelper output)
     public void A_snapshot_shows_its_instant_whatever_goes_on_around_it()
     {
         (long first, long last) = Seeds();
-        long operations = long.Parse(Environment.GetEnvironmentVariable("QUENCH_OPERATIONS") ?? $"{DefaultOperations}", CultureInfo.InvariantCulture);
+        string? wanted = Environment.GetEnvironmentVariable("QUENCH_OPERATIONS");
+        long operations = wanted is { Length: > 0 } ? long.Parse(wanted, CultureInfo.InvariantCulture) : DefaultOperations;
         Action<string>? trace = first == last ? output.WriteLine : null;
         Stopwatch watch = Stopwatch.StartNew();
         Tally total = RunAll(first, last, operations, trace);
         double seconds = watch.Elapsed.TotalSeconds;
-        output.WriteLine($"seeds {first}..{last}, {operations} operations each, {seconds:F1} s, {total.BlockOperations / seconds / 1e6:F2} million block operations a second");
+        output.WriteLine($"seeds {first}..{last}, {operations} operations each, {seconds:F1} s");
+        output.WriteLine($"{total.BlockOperations / seconds / 1e6:F2} million block operations a second");
         output.WriteLine(total.ToString());
         if (last - first >= 999)
         {

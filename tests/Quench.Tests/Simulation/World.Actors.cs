@@ -113,7 +113,9 @@ internal sealed partial class World
         Tally.BrokenHoldLimit += snapshot.Broken?.Cause == BreakCause.HoldLimit ? 1 : 0;
     }
 
-    /// <summary>Images until all is released; now and then it crashes in the middle, and another begins with what was not released.</summary>
+    /// <summary>
+    /// Images until all is released; now and then it crashes in the middle, and another begins with what was not released.
+    /// </summary>
     private IEnumerable<Pace> ImageWithCrashes(Moment moment)
     {
         bool isFinished = false;
@@ -156,7 +158,8 @@ internal sealed partial class World
 
             if (answer.Status != ReadStatus.Done)
             {
-                Require(answer.Status is ReadStatus.Broken or ReadStatus.Ended, $"imaging asked only for what was not released, and was answered {answer.Status}");
+                bool isAllowed = answer.Status is ReadStatus.Broken or ReadStatus.Ended;
+                Require(isAllowed, $"imaging asked only for what was not released, and was answered {answer.Status}");
                 yield break;
             }
 
@@ -183,12 +186,16 @@ internal sealed partial class World
         if (snapshot.Broken is null && !snapshot.IsEnded)
         {
             moment.CompareImage();
-            Require(snapshot.Slots.Used == snapshot.Orphans, $"all is imaged, and {snapshot.Slots.Used} slots are still taken for {snapshot.Orphans} orphans");
+            bool isEmpty = snapshot.Slots.Used == snapshot.Orphans;
+            Require(isEmpty, $"all is imaged, and {snapshot.Slots.Used} slots are still taken for {snapshot.Orphans} orphans");
             Tally.ImagesCompleted++;
         }
     }
 
-    /// <summary>What to image next: in order, anywhere, or what fills the diff area. Begins where a block begins and need not end where one does. Null when all is released.</summary>
+    /// <summary>
+    /// What to image next: in order, anywhere, or what fills the diff area. Begins where a block begins and need not end where one does.
+    /// Null when all is released.
+    /// </summary>
     private Extent? NextToImage(Moment moment, int order)
     {
         SnapshotState snapshot = moment.Snapshot;
@@ -203,8 +210,7 @@ internal sealed partial class World
             }
         }
 
-        long first = order == 0 ? 0 : Dice.Below((int)snapshot.Blocks);
-        long block = Enumerable.Range(0, (int)snapshot.Blocks).Select(i => (first + i) % snapshot.Blocks).FirstOrDefault(at => !moment.IsReleased(at), -1);
+        long block = moment.NextUnreleased(order == 0 ? 0 : Dice.Below((int)snapshot.Blocks));
         if (block < 0)
         {
             return null;

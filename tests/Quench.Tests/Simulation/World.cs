@@ -4,7 +4,8 @@ using System.Runtime.CompilerServices;
 namespace Quench.Tests.Simulation;
 
 /// <summary>
-/// A small volume and everybody who works on it at once: writers, the taker of snapshots, imaging, other readers. Who acts next, and how far, comes from
+/// A small volume and everybody who works on it at once: writers, the taker of snapshots, imaging, other readers. Who acts next, and how
+/// far, comes from
 /// one number. <see cref="Run"/> throws as soon as anything is not as it must be.
 /// </summary>
 internal sealed partial class World
@@ -91,7 +92,8 @@ internal sealed partial class World
         }
         catch (Exception trouble)
         {
-            throw new SimulationException($"seed {Seed}, step {Tally.Steps}, {Current.Name}: {trouble.Message}\n  replay: QUENCH_SEED={Seed}", trouble);
+            string where = $"seed {Seed}, step {Tally.Steps}, {Current.Name}";
+            throw new SimulationException($"{where}: {trouble.Message}\n  replay: QUENCH_SEED={Seed}", trouble);
         }
     }
 
@@ -141,9 +143,16 @@ internal sealed partial class World
         {
             Books.Check(snapshot, Shell.Saving);
         }
+
+        if (_mutation == Mutation.None && Shell.Waiting.Count > 0 && Dice.OneIn(8))
+        {
+            Books.CheckWaiters(Shell.Core, Shell.Waiting);
+        }
     }
 
-    /// <summary>Someone who can act. When nobody can, time goes on to the next alarm; when there is none either, the world is stuck.</summary>
+    /// <summary>
+    /// Someone who can act. When nobody can, time goes on to the next alarm; when there is none either, the world is stuck.
+    /// </summary>
     private Actor Choose()
     {
         int start = Dice.Below(_actors.Count);
@@ -162,7 +171,8 @@ internal sealed partial class World
 
         if (next == long.MaxValue)
         {
-            throw new SimulationException("stuck: everybody waits, and nobody will wake them: " + string.Join(", ", _actors.Select(actor => actor.Name)));
+            string all = string.Join(", ", _actors.Select(actor => actor.Name));
+            throw new SimulationException("stuck: everybody waits, and nobody will wake them: " + all);
         }
 
         Now = next;

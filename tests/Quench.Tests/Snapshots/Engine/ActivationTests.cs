@@ -30,6 +30,19 @@ public sealed class ActivationTests
     }
 
     [Fact]
+    public void The_gate_stays_closed_while_the_last_writes_drain()
+    {
+        Engine engine = Engine.WithoutSnapshot();
+        WriteOperation draining = engine.Begin(5, 1, WriteStep.Land);
+        engine.Core.BeginActivation(engine.Prepare());
+        WriteOperation late = engine.Begin(9, 1, WriteStep.Wait);
+        Assert.Equal(1, engine.Core.WritesInFlight);
+        engine.Core.EndWrite(draining);
+        Assert.True(engine.Core.TryFinishActivation());
+        Assert.Equal(WriteStep.Save, engine.Core.Next(late));
+    }
+
+    [Fact]
     public void A_write_announced_but_not_admitted_does_not_hold_up_the_instant()
     {
         Engine engine = Engine.WithoutSnapshot();

@@ -18,7 +18,11 @@ internal sealed class Engine
     public static Engine WithoutSnapshot(long length = 64 * BlockSize) => new(length);
 
     public static Engine WithSnapshot(
-        long ram = 64, long spill = 0, OverflowPolicy overflow = OverflowPolicy.BreakSnapshot, int highMark = 80, long length = 64 * BlockSize)
+        long ram = 64,
+        long spill = 0,
+        OverflowPolicy overflow = OverflowPolicy.BreakSnapshot,
+        int highMark = 80,
+        long length = 64 * BlockSize)
     {
         Engine engine = new(length);
         engine.Snapshot = engine.Prepare(ram, spill, overflow, highMark);
@@ -27,7 +31,8 @@ internal sealed class Engine
         return engine;
     }
 
-    public SnapshotState Prepare(long ram = 64, long spill = 0, OverflowPolicy overflow = OverflowPolicy.BreakSnapshot, int highMark = 80) =>
+    public SnapshotState Prepare(
+        long ram = 64, long spill = 0, OverflowPolicy overflow = OverflowPolicy.BreakSnapshot, int highMark = 80) =>
         SnapshotState.Prepare(Core.VolumeLength, BlockSize, new DiffAreaLimits(ram, spill, highMark), overflow);
 
     /// <summary>The bytes of some blocks.</summary>
