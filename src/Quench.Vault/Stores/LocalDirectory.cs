@@ -206,7 +206,7 @@ public sealed class LocalDirectory : IObjectStore
         try
         {
             using SafeFileHandle file = NativeFile.Open(temporary, OpenMode.WriteOnly | OpenMode.Create | OpenMode.Exclusive | OpenMode.NoFollow, FileBits);
-            _ = FileLock.TryLock(file); // told apart from a dead writer's; who took it first deletes the file, and the rename says so
+            _ = AdvisoryLock.TryTake(file); // told apart from a dead writer's; who took it first deletes the file, and the rename says so
             NativeFile.Write(file, content, 0);
             NativeFile.Sync(file);
             renamed = NativeFile.TryRenameNoReplace(temporary, path);
@@ -270,7 +270,7 @@ public sealed class LocalDirectory : IObjectStore
         foreach (string path in Directory.EnumerateFiles(folder, TemporaryPrefix + "*"))
         {
             using SafeFileHandle? file = TryOpen(path);
-            if (file is not null && FileLock.TryLock(file))
+            if (file is not null && AdvisoryLock.TryTake(file))
             {
                 File.Delete(path);
             }
