@@ -34,6 +34,7 @@ internal sealed class ChunkReader(IObjectStore store, VaultKeys keys, VaultIndex
             Memory<byte> sealedBytes = rented.AsMemory(0, place.SealedLength);
             if (!await store.TryReadAsync(name, place.Offset, sealedBytes, cancellationToken))
             {
+                place.Pack.IsPresent = false; // the next one who asks for a chunk of it looks further
                 return $"{name} is missing, or ends before it";
             }
 

@@ -73,10 +73,12 @@ internal sealed class VaultIndex(IObjectStore store, VaultKeys keys) : IDisposab
     /// <summary>Finds a chunk, looking further the harder it is to find.</summary>
     internal async ValueTask<ChunkPlace?> FindAsync(ChunkId id, CancellationToken cancellationToken)
     {
-        if (_chunks.TryFind(id, out ChunkPlace place, out _))
+        if (_chunks.TryFind(id, out ChunkPlace place, out _) && place.Pack.IsPresent)
         {
             return place;
         }
+
+        // Not known, or in a pack that is gone: by now another session may have stored it, here or elsewhere.
 
         await RefreshAsync(cancellationToken);
         if (!_chunks.TryFind(id, out place, out _))
