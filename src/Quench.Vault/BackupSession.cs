@@ -78,7 +78,16 @@ public sealed class BackupSession : IAsyncDisposable
     public bool TryClaim(ChunkId id) => !id.IsHole && !_known.CanRelyOn(id) && _claims.TryClaim(id);
 
     /// <summary>A sealer for one lane: not thread-safe, disposed by the caller before the session.</summary>
-    public ChunkSealer NewSealer() => new(_session, _sealed, _chunkSize);
+    public ChunkSealer NewSealer() => NewSealer(ChunkSealer.DefaultLevel);
+
+    /// <summary>A sealer for one lane that compresses harder or faster.</summary>
+    /// <param name="compressionLevel">zstd's level: 1 is the default, up to 19 is smaller, below 0 down to -7 is faster. Any reader reads all of them.</param>
+    public ChunkSealer NewSealer(int compressionLevel)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(compressionLevel, ChunkSealer.FastestLevel);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(compressionLevel, ChunkSealer.SmallestLevel);
+        return new ChunkSealer(_session, _sealed, _chunkSize, compressionLevel);
+    }
 
     /// <summary>Takes a sealed chunk for storing. Thread-safe. Waits while too much is on its way to the store.</summary>
     /// <param name="chunk">The chunk; the session's from now on, also when this fails.</param>
@@ -157,10 +166,10 @@ public sealed class BackupSession : IAsyncDisposable
         }
     }
 
-    /// <summary>Seals and stores a map page that nobody has.</summary>
-    /// <returns>The page's id.</returns>
+    /// <summary>The id of a map page.</summary>
     internal ChunkId IdentifyPage(int level, ReadOnlySpan<byte> page) => _keys.Identify(ChunkMeta.PageTypeOf(level), page);
 
+    /// <summary>16 random bytes, as every id but a chunk's is.</summary>
     internal static Guid NewId()
     {
         Span<byte> random = stackalloc byte[16];

@@ -7,16 +7,20 @@ namespace Quench.Vault;
 /// <summary>Compresses, encrypts and authenticates chunks. One lane's: not thread-safe.</summary>
 public sealed class ChunkSealer : IDisposable
 {
-    private const int Level = 1;
+    internal const int DefaultLevel = 1;
+    internal const int FastestLevel = -7;
+    internal const int SmallestLevel = 19;
     private const int WorthPercent = 97;
 
     private readonly ZstdCodec _codec = new();
     private readonly SessionKey _session;
     private readonly SealedChunkPool _pool;
     private readonly int _chunkSize;
+    private readonly int _level;
 
-    internal ChunkSealer(SessionKey session, SealedChunkPool pool, int chunkSize)
+    internal ChunkSealer(SessionKey session, SealedChunkPool pool, int chunkSize, int level)
     {
+        _level = level;
         _session = session;
         _pool = pool;
         _chunkSize = chunkSize;
@@ -39,7 +43,7 @@ public sealed class ChunkSealer : IDisposable
         SealedChunk chunk = _pool.Rent();
         // What does not fit 97 % of the plaintext is stored as it is: zstd then stops early by itself.
         Span<byte> room = chunk.Buffer.Slice(SealedLayout.NonceSize, (int)((long)plaintext.Length * WorthPercent / 100));
-        bool compressed = _codec.TryCompress(plaintext, room, Level, out int written);
+        bool compressed = _codec.TryCompress(plaintext, room, _level, out int written);
         ReadOnlySpan<byte> payload = compressed ? room[..written] : plaintext;
         chunk.Id = id;
         chunk.Meta = new ChunkMeta(type, plaintext.Length, compressed);

@@ -225,7 +225,7 @@ internal sealed class PackWriter : IAsyncDisposable
         try
         {
             ThrowIfFailed();
-            Guid id = NewId();
+            Guid id = BackupSession.NewId();
             ReadOnlyMemory<byte> bytes = pack.Finish(id, _session);
             Verify(id, bytes.Span, pack.Entries);
             await _store.PutAsync(ObjectNames.Pack(id), bytes, _abandoned.Token);
@@ -289,7 +289,7 @@ internal sealed class PackWriter : IAsyncDisposable
             (_unindexed, _unindexedEntries) = ([], 0);
         }
 
-        string name = ObjectNames.Index(NewId());
+        string name = ObjectNames.Index(BackupSession.NewId());
         await PutAsync(name, _keys.SealEnvelope(EnvelopeKind.Index, name, IndexOf(packs, entries)), cancellationToken);
     }
 
@@ -329,13 +329,6 @@ internal sealed class PackWriter : IAsyncDisposable
         {
             _failure ??= ExceptionDispatchInfo.Capture(failure);
         }
-    }
-
-    private static Guid NewId()
-    {
-        Span<byte> random = stackalloc byte[16];
-        RandomNumberGenerator.Fill(random);
-        return new Guid(random);
     }
 
     private sealed record StoredPack(Guid Id, int Length, PackEntry[] Entries);
