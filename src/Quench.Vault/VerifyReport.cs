@@ -1,0 +1,44 @@
+using Quench.Blocks;
+
+namespace Quench.Vault;
+
+/// <summary>How deep a verification looks; each level includes those before it.</summary>
+public enum VerifyLevel
+{
+    /// <summary>Every object that is needed is there, with its length.</summary>
+    Listed,
+
+    /// <summary>Every structure opens and agrees with the others: slots, sessions, manifests, indexes, pack directories, map pages.</summary>
+    Structure,
+
+    /// <summary>Every chunk is read, opened, and its id computed again.</summary>
+    Data,
+}
+
+/// <summary>What a verification found.</summary>
+/// <param name="Level">How deep it looked.</param>
+/// <param name="Points">Recovery points looked at.</param>
+/// <param name="Packs">Packs looked at.</param>
+/// <param name="Chunks">Chunks that are reachable from the points, each counted once.</param>
+/// <param name="ReadBytes">Plaintext bytes that were hashed again.</param>
+/// <param name="Damage">What is wrong, most general first; empty when all is well.</param>
+public sealed record VerifyReport(
+    VerifyLevel Level, int Points, int Packs, long Chunks, long ReadBytes, IReadOnlyList<VaultDamage> Damage)
+{
+    /// <summary>Whether nothing is wrong.</summary>
+    public bool IsSound => Damage.Count == 0;
+}
+
+/// <summary>One thing that is wrong in a vault, and whom it hurts.</summary>
+/// <param name="What">What is wrong, naming the object or the chunk: one sentence.</param>
+/// <param name="Point">The point that is hurt; null when no point is, or all are.</param>
+/// <param name="Volume">The volume that is hurt, by its name in the point.</param>
+/// <param name="Range">The bytes of the volume that can't be read back.</param>
+public sealed record VaultDamage(string What, Guid? Point = null, string? Volume = null, Extent? Range = null);
+
+/// <summary>How far a verification is.</summary>
+/// <param name="Phase">"list", "structure", "data".</param>
+/// <param name="Done">Things of this phase that are done: objects, pages or chunks.</param>
+/// <param name="Total">How many there are, as far as is known now.</param>
+/// <param name="DoneBytes">Plaintext bytes hashed so far.</param>
+public readonly record struct VerifyProgress(string Phase, long Done, long Total, long DoneBytes);
