@@ -1,5 +1,6 @@
 using Quench.Blocks;
 using Quench.FileSystems;
+using Quench.Imaging.Capture;
 using Quench.Snapshots;
 using Quench.Snapshots.Providers.Cold;
 using Quench.Snapshots.Providers.Filter;
@@ -49,6 +50,11 @@ public sealed class SourceMoment : IAsyncDisposable
             };
         }
     }
+
+    /// <summary>The request to image it, with nothing said yet about tags and proof.</summary>
+    /// <param name="name">The volume's name in the point.</param>
+    /// <param name="host">The machine.</param>
+    public CaptureRequest ToRequest(string name, string host) => new() { Snapshot = Snapshot, Analysis = Analysis, Name = name, Host = host };
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => Snapshot.DisposeAsync();
