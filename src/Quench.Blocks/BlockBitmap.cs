@@ -27,7 +27,8 @@ public sealed class BlockBitmap
     {
         get
         {
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((ulong)block, (ulong)Length, nameof(block));
+            ArgumentOutOfRangeException.ThrowIfNegative(block);
+            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(block, Length);
             return (_words[block >> 6] & (1UL << (int)(block & 63))) != 0;
         }
     }

@@ -16,6 +16,8 @@ public sealed class ImageFile : Disk
 {
     private const int LargestDirectAlignment = 4096; // what every file system accepts that does direct I/O at all
 
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(200); // a fork and exec take some milliseconds
+
     private ImageFile(string path, DeviceAccess access, BlockGeometry geometry, SafeFileHandle handle, SafeFileHandle? buffered)
         : base(path, access, geometry, handle, buffered, alignment: geometry.SectorSize)
     {
@@ -95,9 +97,9 @@ public sealed class ImageFile : Disk
         SafeFileHandle? buffered = null;
         try
         {
-            if (exclusive && NativeFile.IsOpenElsewhere(handle, access == DeviceAccess.ReadWrite) == true)
+            if (exclusive)
             {
-                throw DiskErrors.InUse(path);
+                DemandUnused(handle, path, access);
             }
 
             int sector = directHandle is null ? 1 : NativeFile.TryGetDirectAlignment(path) ?? LargestDirectAlignment;
@@ -109,6 +111,19 @@ public sealed class ImageFile : Disk
             buffered?.Dispose();
             handle.Dispose();
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Refuses a file that somebody else has open. A program that is being started holds all handles of its parent for a moment
+    /// between fork and exec, and nothing tells when that is over: so the question is asked again for a while before it counts.
+    /// </summary>
+    private static void DemandUnused(SafeFileHandle handle, string path, DeviceAccess access)
+    {
+        bool writable = access == DeviceAccess.ReadWrite;
+        if (!SpinWait.SpinUntil(() => NativeFile.IsOpenElsewhere(handle, writable) != true, s_patience))
+        {
+            throw DiskErrors.InUse(path);
         }
     }
 

@@ -51,7 +51,8 @@ public sealed unsafe class NativeBuffer : MemoryManager<byte>
     /// <inheritdoc/>
     public override MemoryHandle Pin(int elementIndex = 0)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)elementIndex, (uint)_length, nameof(elementIndex));
+        ArgumentOutOfRangeException.ThrowIfNegative(elementIndex);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(elementIndex, _length);
         return new MemoryHandle(_address + elementIndex);
     }
 
