@@ -27,7 +27,9 @@ internal static class CommandLine
     /// <returns>The exit code.</returns>
     public static async Task<int> RunAsync(string[] args, CliHost host, CancellationToken cancellationToken)
     {
-        ParseResult parsed = Build(host).Parse(args);
+        RootCommand root = Build(host);
+        ShortenOthers(root, args);
+        ParseResult parsed = root.Parse(args);
         if (parsed.Action is ParseErrorAction)
         {
             return RefuseUsage(parsed, host);
@@ -56,6 +58,17 @@ internal static class CommandLine
             VerifyCommand.Make(host),
             RestoreCommand.Make(host),
         };
+
+    /// <summary>In the list of commands the first sentence of each is enough; its own help has the rest.</summary>
+    private static void ShortenOthers(RootCommand root, string[] args)
+    {
+        foreach (Command command in root.Subcommands.Where(command => !args.Contains(command.Name)))
+        {
+            string text = command.Description ?? "";
+            int end = text.IndexOfAny(['.', '\n']);
+            command.Description = end < 0 ? text : text[..(end + 1)].TrimEnd();
+        }
+    }
 
     private static int RefuseUsage(ParseResult parsed, CliHost host)
     {
