@@ -22,7 +22,7 @@ internal static class Doorway
         {
             return Tell(host, parsed, new QuenchException("CLI-130", "interrupted")
             {
-                Effect = "nothing was committed; the vault is valid and the volume goes on",
+                Effect = "what was not complete was given up; the vault is valid and the volume is unaffected",
                 ExitCode = ExitCodes.Interrupted,
             });
         }

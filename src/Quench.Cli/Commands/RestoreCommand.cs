@@ -95,7 +95,18 @@ internal sealed class RestoreCommand
         ActivityMonitor activity = new(_host.Clock);
         await using IBlockReader image = vault.OpenImage(plan.Volume);
         await using ProgressDisplay display = new(_host, activity, json);
-        return await Restore.RunAsync(plan, image, activity, cancellationToken);
+        try
+        {
+            return await Restore.RunAsync(plan, image, activity, cancellationToken);
+        }
+        catch (OperationCanceledException failure) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new QuenchException("CLI-130", "interrupted", cause: failure)
+            {
+                Effect = plan.IsDestructive ? $"{plan.TargetPath} is half written: don't use it" : "the unfinished file was removed",
+                ExitCode = ExitCodes.Interrupted,
+            };
+        }
     }
 
     private void Tell(RestorePlan plan, RestoreResult result, bool json)

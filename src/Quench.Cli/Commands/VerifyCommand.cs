@@ -88,9 +88,10 @@ internal static class VerifyCommand
         writer.WriteEndArray();
     });
 
-    /// <summary>Passes the vault's own progress on, on the thread that reports it.</summary>
+    /// <summary>Passes the vault's own progress on, on the thread that reports it. It counts chunks; the bytes to come are estimated from them.</summary>
     private sealed class Relay(ActivityMonitor activity) : IProgress<VerifyProgress>
     {
-        public void Report(VerifyProgress value) => activity.Set(value.DoneBytes, 0);
+        public void Report(VerifyProgress value) =>
+            activity.Set(value.DoneBytes, value.Done > 0 ? (long)((double)value.DoneBytes / value.Done * value.Total) : 0);
     }
 }

@@ -23,8 +23,21 @@ internal sealed class SealStage(BackupSession session, int lanes)
             {
                 SealedChunk chunk = sealer.Seal(fresh.Id, fresh.Bytes.Span);
                 fresh.Segment.LetGo();
-                await output.WriteAsync(chunk, cancellationToken);
+                await HandOnAsync(chunk, output, cancellationToken);
             }
+        }
+    }
+
+    private static async ValueTask HandOnAsync(SealedChunk chunk, ChannelWriter<SealedChunk> output, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await output.WriteAsync(chunk, cancellationToken);
+        }
+        catch
+        {
+            chunk.Dispose();
+            throw;
         }
     }
 }

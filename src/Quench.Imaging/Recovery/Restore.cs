@@ -23,9 +23,7 @@ public static class Restore
         RestorePlan plan, IBlockReader image, ActivityMonitor activity, CancellationToken cancellationToken)
     {
         bool isNew = plan.TargetKind == RestoreTargetKind.NewFile;
-        Disk target = isNew
-            ? ImageFile.CreateNew(plan.TargetPath, plan.Volume.Length)
-            : Disk.Open(plan.TargetPath, DeviceAccess.ReadWrite, exclusive: true);
+        Disk target = isNew ? ImageFile.CreateNew(plan.TargetPath, plan.Volume.Length) : OpenExisting(plan.TargetPath);
         bool done = false;
         try
         {
@@ -54,6 +52,24 @@ public static class Restore
             {
                 File.Delete(plan.TargetPath);
             }
+        }
+    }
+
+    /// <summary>The plan saw nobody use it; that it is still so is made sure here, by claiming it.</summary>
+    private static Disk OpenExisting(string path)
+    {
+        try
+        {
+            return Disk.Open(path, DeviceAccess.ReadWrite, exclusive: true);
+        }
+        catch (QuenchException failure) when (failure.Code == "BLOCK-103")
+        {
+            throw new QuenchException("RST-104", failure.Message, failure.Next, failure)
+            {
+                Effect = "nothing was written",
+                ExitCode = 11,
+                CanRetry = true,
+            };
         }
     }
 }

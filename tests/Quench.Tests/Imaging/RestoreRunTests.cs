@@ -17,7 +17,7 @@ public sealed class RestoreRunTests
     public async Task A_target_full_of_something_else_comes_out_equal(bool onlyDifferent)
     {
         Random random = TestSeed.NewRandom();
-        for (int round = 0; round < 30; round++)
+        for (int round = 0; round < 12; round++)
         {
             MemoryDevice image = RandomImage(random, random.NextInt64(1, 6 << 20));
             MemoryDevice target = RandomTarget(random, image.Geometry.Length);
