@@ -1,0 +1,46 @@
+using Quench.Blocks;
+using Quench.FileSystems.Ext4;
+
+namespace Quench.FileSystems;
+
+/// <summary>Finds out what is on a volume by asking every analyser there is.</summary>
+public static class Recogniser
+{
+    private static readonly IFileSystemAnalyser[] s_analysers = [new Ext4Analyser()];
+
+    /// <summary>Says what is on a volume and which of its bytes matter.</summary>
+    /// <returns>
+    /// The map of the one file system found. Everything in use, with a <see cref="VolumeAnalysis.Doubt"/>, when that file system's map cannot
+    /// be trusted or another tenant's mark stands beside it. Everything in use and <see cref="VolumeAnalysis.FileSystem"/> null when nothing
+    /// was recognised. Content alone never makes it throw.
+    /// </returns>
+    /// <param name="volume">Only read. Must not change meanwhile: a snapshot, or a volume that nobody writes.</param>
+    /// <param name="cancellationToken">Gives up between reads.</param>
+    /// <exception cref="IOException">The medium failed.</exception>
+    public static async ValueTask<VolumeAnalysis> AnalyseAsync(IBlockReader volume, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(volume);
+        VolumeAnalysis? found = null;
+        foreach (IFileSystemAnalyser analyser in s_analysers)
+        {
+            VolumeAnalysis? answer = await analyser.TryAnalyseAsync(volume, cancellationToken);
+            if (answer is not null && found is not null)
+            {
+                return InDoubt(volume, found, $"the volume also holds the superblock of another file system ({analyser.Name})");
+            }
+
+            found ??= answer;
+        }
+
+        return found is null ? VolumeAnalysis.AllInUse(volume.Geometry.Length) : await UnlessForeignAsync(volume, found, cancellationToken);
+    }
+
+    private static async ValueTask<VolumeAnalysis> UnlessForeignAsync(IBlockReader volume, VolumeAnalysis found, CancellationToken cancellationToken)
+    {
+        string? tenant = await ForeignSignature.FindAsync(volume, cancellationToken);
+        return tenant is null ? found : InDoubt(volume, found, $"the volume also carries the mark of {tenant}");
+    }
+
+    private static VolumeAnalysis InDoubt(IBlockReader volume, VolumeAnalysis found, string doubt) =>
+        VolumeAnalysis.AllInUse(volume.Geometry.Length, found.FileSystem, doubt);
+}

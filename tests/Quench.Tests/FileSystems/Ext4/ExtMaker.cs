@@ -1,0 +1,58 @@
+namespace Quench.Tests.FileSystems.Ext4;
+
+/// <summary>Makes file systems from recipes, without mounting.</summary>
+internal static class ExtMaker
+{
+    public const int Files = 24;
+
+    /// <summary>A folder of files of many sizes, some nested, one sparse, to fill file systems with.</summary>
+    public static void WriteContent(string folder, Random random)
+    {
+        Directory.CreateDirectory(Path.Combine(folder, "nested"));
+        for (int index = 0; index < Files; index++)
+        {
+            byte[] bytes = new byte[random.Next(1, 1 << random.Next(4, 17))];
+            random.NextBytes(bytes);
+            File.WriteAllBytes(Path.Combine(folder, NameOf(index)), bytes);
+        }
+
+        using FileStream sparse = File.Create(Path.Combine(folder, "sparse"));
+        sparse.SetLength(64 << 20);
+        sparse.Seek(40 << 20, SeekOrigin.Begin);
+        sparse.Write(new byte[5000].Select(_ => (byte)7).ToArray());
+    }
+
+    /// <summary>Makes one; false when mke2fs refuses the combination or has no room for the files.</summary>
+    public static async Task<bool> TryMakeAsync(ExtRecipe recipe, string image, string content)
+    {
+        await using (FileStream file = File.Create(image))
+        {
+            file.SetLength(recipe.Length);
+        }
+
+        IEnumerable<string> fill = recipe.IsFilled ? ["-d", content] : [];
+        (int code, _, _) = await Tool.TryRunAsync("mke2fs", [.. recipe.MakeArguments, .. fill, image]);
+        if (code != 0)
+        {
+            return false;
+        }
+
+        if (recipe.IsFilled)
+        {
+            await DeleteAsync(recipe, image);
+        }
+
+        await using FileStream grown = File.OpenWrite(image);
+        grown.SetLength(recipe.Length + recipe.Tail);
+        return true;
+    }
+
+    private static async Task DeleteAsync(ExtRecipe recipe, string image)
+    {
+        string script = image + ".debugfs";
+        await File.WriteAllLinesAsync(script, recipe.Deleted.Select(index => "rm /" + NameOf(index)));
+        await Tool.RunAsync("debugfs", "-w", "-f", script, image);
+    }
+
+    private static string NameOf(int index) => index % 4 == 0 ? $"nested/file{index}" : $"file{index}";
+}

@@ -1,0 +1,73 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using Quench.FileSystems;
+using Xunit;
+
+namespace Quench.Tests.FileSystems.Ext4;
+
+/// <summary>Our maps beside those of dumpe2fs and partclone, block for block, over many generated file systems.</summary>
+public sealed class ExtWitnessTests(ITestOutputHelper output)
+{
+    private const int Lanes = 8;
+
+    [Fact]
+    public async Task Generated_file_systems_are_mapped_as_dumpe2fs_and_partclone_map_them()
+    {
+        Tool.Require("mke2fs", "debugfs", "dumpe2fs", "partclone.extfs");
+        int wanted = Number("QUENCH_WITNESS_COUNT", 72);
+        int seed = Number("QUENCH_SEED", 20_251);
+        using TempFolder folder = new();
+        ExtMaker.WriteContent(Directory.CreateDirectory(folder["content"]).FullName, new Random(seed));
+        ConcurrentQueue<string> differences = [];
+        int made = 0;
+        int next = 0;
+        async Task WorkAsync()
+        {
+            while (Volatile.Read(ref made) < wanted)
+            {
+                int number = Interlocked.Increment(ref next);
+                ExtRecipe recipe = ExtRecipe.From(new Random(unchecked((seed * 1_000_003) + number)));
+                string image = folder[$"{number}.img"];
+                if (await ExtMaker.TryMakeAsync(recipe, image, folder["content"]))
+                {
+                    Interlocked.Increment(ref made);
+                    await foreach (string difference in DifferencesAsync(recipe, image))
+                    {
+                        differences.Enqueue($"seed {seed}, number {number}: {recipe}: {difference}");
+                    }
+                }
+
+                File.Delete(image);
+            }
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, Lanes).Select(_ => Task.Run(WorkAsync, TestContext.Current.CancellationToken)));
+        output.WriteLine($"seed {seed}: {made} file systems held against their witnesses, {next - made} combinations refused by mke2fs");
+        Assert.True(differences.IsEmpty, string.Join('\n', differences));
+    }
+
+    private static async IAsyncEnumerable<string> DifferencesAsync(ExtRecipe recipe, string image)
+    {
+        await using TestVolume volume = TestVolume.OverFile(image, recipe.Deleted.Count % 2 == 0 || recipe.Tail % 4096 != 0 ? 512 : 4096);
+        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, TestContext.Current.CancellationToken);
+        if (ours.Doubt is not null || ours.FileSystem?.State != FileSystemState.Clean)
+        {
+            yield return $"not mapped: {ours.Doubt} ({ours.FileSystem})";
+            yield break;
+        }
+
+        if (ExtWitness.Compare(ours.Used, await ExtWitness.AskDumpe2fsAsync(image)) is { } first)
+        {
+            yield return "dumpe2fs: " + first;
+        }
+
+        // partclone 0.3 cannot read bigalloc: it takes a bitmap's bit for a block.
+        if (!recipe.IsBigalloc && ExtWitness.Compare(ours.Used, await ExtWitness.AskPartcloneAsync(image, ours.FileSystem.BlockSize)) is { } second)
+        {
+            yield return "partclone: " + second;
+        }
+    }
+
+    private static int Number(string variable, int otherwise) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out int number) ? number : otherwise;
+}
