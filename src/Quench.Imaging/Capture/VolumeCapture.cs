@@ -39,7 +39,8 @@ public static class VolumeCapture
         VolumeRecord volume = Describe(request, plan) with { Root = await image.FinishAsync(cancellationToken) };
         if (request.Prove)
         {
-            volume = volume with { Proof = await ProveAsync(request, plan, session, volume, activity, clock, cancellationToken) };
+            await session.SettleAsync(cancellationToken);
+            volume = volume with { Proof = await ProveAsync(request, plan, vault.OpenImage(volume), activity, clock, cancellationToken) };
         }
 
         return await CommitAsync(request, session, volume, activity, cancellationToken);
@@ -101,10 +102,9 @@ public static class VolumeCapture
     }
 
     private static async Task<ProofRecord> ProveAsync(
-        CaptureRequest request, CapturePlan plan, BackupSession session, VolumeRecord volume, ActivityMonitor activity, TimeProvider clock,
-        CancellationToken cancellationToken)
+        CaptureRequest request, CapturePlan plan, IBlockReader image, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken)
     {
-        await using IBlockReader stored = await session.OpenImageAsync(volume, cancellationToken);
+        await using IBlockReader stored = image;
         try
         {
             byte[] hash = await new ImageProof(request.Snapshot.Reader, stored, plan, activity).RunAsync(cancellationToken);
