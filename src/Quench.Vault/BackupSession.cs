@@ -1,4 +1,11 @@
+using System.Security.Cryptography;
 using Quench.Blocks;
+using Quench.Vault.Format;
+using Quench.Vault.Index;
+using Quench.Vault.Keys;
+using Quench.Vault.Packs;
+using Quench.Vault.Points;
+using Quench.Vault.Stores;
 
 namespace Quench.Vault;
 
@@ -12,41 +19,203 @@ namespace Quench.Vault;
 /// </remarks>
 public sealed class BackupSession : IAsyncDisposable
 {
+    private readonly IObjectStore _store;
+    private readonly VaultKeys _keys;
+    private readonly TimeProvider _clock;
+    private readonly SessionKey _session;
+    private readonly IChunkIndex _known;
+    private readonly IReadOnlyList<Guid> _previous;
+    private readonly long _generation;
+    private readonly SealedChunkPool _sealed;
+    private readonly PackWriter _packs;
+    private readonly ClaimTable _claims = new();
+    private readonly int _chunkSize;
+    private long _newChunks;
+    private long _newChunkBytes;
+    private long _newPages;
+    private int _committing; // 1 from the first CommitAsync on
+    private bool _disposed;
+
+    internal BackupSession(SessionStart start)
+    {
+        _store = start.Store;
+        _keys = start.Keys;
+        _clock = start.Clock;
+        _session = start.Session;
+        _known = start.Known;
+        _previous = start.Previous;
+        _generation = start.Generation;
+        _chunkSize = start.ChunkSize;
+        _sealed = new SealedChunkPool(Math.Max(_chunkSize, MapTree.PageSize) + SealedLayout.Overhead);
+        _packs = new PackWriter(_store, _keys, _session, start.Openers, start.PackTarget, _generation);
+        _packs.Count(start.RegisteredBytes);
+    }
+
     /// <summary>The session's id.</summary>
-    public Guid Id => throw new NotImplementedException();
+    public Guid Id => _session.SessionId;
 
     /// <summary>What it has done so far. May be asked at any time.</summary>
-    public SessionTotals Totals => throw new NotImplementedException();
+    public SessionTotals Totals
+    {
+        get
+        {
+            (long bytes, long objects) = _packs.Stored;
+            return new SessionTotals(
+                Interlocked.Read(ref _newChunks), Interlocked.Read(ref _newChunkBytes), Interlocked.Read(ref _newPages), bytes, objects);
+        }
+    }
 
     /// <summary>The id of a data chunk. Thread-safe; allocates nothing.</summary>
     /// <param name="plaintext">Its bytes: a whole chunk, or the shorter last one of a volume. Not empty.</param>
-    public ChunkId Identify(ReadOnlySpan<byte> plaintext) => throw new NotImplementedException();
+    public ChunkId Identify(ReadOnlySpan<byte> plaintext)
+    {
+        CheckLength(plaintext.Length);
+        return _keys.Identify(ChunkMeta.DataType, plaintext);
+    }
 
     /// <summary>Asks whether a chunk must be stored. Thread-safe.</summary>
     /// <returns>True: this caller must seal and add it. False: the vault has it, or somebody in this session has claimed it; also for the hole.</returns>
-    public bool TryClaim(ChunkId id) => throw new NotImplementedException();
+    public bool TryClaim(ChunkId id) => !id.IsHole && !_known.CanRelyOn(id) && _claims.TryClaim(id);
 
     /// <summary>A sealer for one lane: not thread-safe, disposed by the caller before the session.</summary>
-    public ChunkSealer NewSealer() => throw new NotImplementedException();
+    public ChunkSealer NewSealer() => new(_session, _sealed, _chunkSize);
 
     /// <summary>Takes a sealed chunk for storing. Thread-safe. Waits while too much is on its way to the store.</summary>
     /// <param name="chunk">The chunk; the session's from now on, also when this fails.</param>
     /// <param name="cancellationToken">Gives up waiting; the session can then only be disposed.</param>
-    public ValueTask AddAsync(SealedChunk chunk, CancellationToken cancellationToken) => throw new NotImplementedException();
+    /// <exception cref="InvalidOperationException">Nobody has claimed it, or it has been added before.</exception>
+    public ValueTask AddAsync(SealedChunk chunk, CancellationToken cancellationToken)
+    {
+        if (!_claims.TryFulfil(chunk.Id))
+        {
+            chunk.Dispose();
+            throw new InvalidOperationException($"chunk {chunk.Id} was not claimed, or has been added before");
+        }
+
+        if (chunk.Meta.Type == ChunkMeta.DataType)
+        {
+            Interlocked.Increment(ref _newChunks);
+            Interlocked.Add(ref _newChunkBytes, chunk.PlainLength);
+        }
+        else
+        {
+            Interlocked.Increment(ref _newPages);
+        }
+
+        return _packs.AddAsync(chunk, cancellationToken);
+    }
 
     /// <summary>Begins the map of a volume's image.</summary>
     /// <param name="length">Bytes of the volume.</param>
     /// <param name="chunksToCome">A bit for each chunk of the volume, set where <see cref="ImageWriter.Set"/> will be called; the rest are holes. Not changed meanwhile.</param>
-    public ImageWriter NewImage(long length, BlockBitmap chunksToCome) => throw new NotImplementedException();
+    public ImageWriter NewImage(long length, BlockBitmap chunksToCome)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        long chunks = (length / _chunkSize) + (length % _chunkSize == 0 ? 0 : 1);
+        return chunksToCome.Length == chunks
+            ? new ImageWriter(this, chunksToCome)
+            : throw new ArgumentException($"a volume of {length} bytes has {chunks} chunks, not {chunksToCome.Length}", nameof(chunksToCome));
+    }
 
     /// <summary>
     /// Makes the recovery point: packs, then index, then manifest, then commit key, each durable before the next. When it completes the point
-    /// survives anything; when it fails there is no such point, unless the failure says that this is not known.
+    /// survives anything. When it fails, there is no point, but for a failure of the very last step: then the next listing of points tells.
     /// </summary>
     /// <param name="draft">The point, with the roots of its images.</param>
-    /// <param name="cancellationToken">Gives up; then there is no point, or there is.</param>
-    public Task<RecoveryPoint> CommitAsync(PointDraft draft, CancellationToken cancellationToken) => throw new NotImplementedException();
+    /// <param name="cancellationToken">Gives up; then there is no point, unless the last step was under way.</param>
+    /// <exception cref="InvalidOperationException">A claimed chunk was never added, or the session has been committed before.</exception>
+    /// <exception cref="QuenchException">A put failed, or a garbage collection has revoked the session (VAULT-031).</exception>
+    public async Task<RecoveryPoint> CommitAsync(PointDraft draft, CancellationToken cancellationToken)
+    {
+        if (Interlocked.Exchange(ref _committing, 1) == 1)
+        {
+            throw new InvalidOperationException("a session makes one recovery point");
+        }
 
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+        _packs.ThrowIfFailed();
+        if (_claims.Outstanding is > 0 and long missing)
+        {
+            throw new InvalidOperationException($"{missing} claimed chunks were never added");
+        }
+
+        RecoveryPoint point = PointCodec.Complete(draft, NewId(), Id, _clock.GetUtcNow(), _previous, _generation);
+        await _packs.FinishAsync(cancellationToken);
+        string name = ObjectNames.Point(point.Id);
+        byte[] manifest = _keys.SealEnvelope(EnvelopeKind.Point, name, PointCodec.Write(point));
+        await _packs.PutAsync(name, manifest, cancellationToken);
+        await PutCommitKeyAsync(point, manifest, cancellationToken);
+        return point;
+    }
+
+    /// <summary>Waits for what is on its way, gives it up if the session was not committed, and frees its memory.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!_disposed)
+        {
+            _disposed = true;
+            await _packs.DisposeAsync();
+        }
+    }
+
+    /// <summary>Seals and stores a map page that nobody has.</summary>
+    /// <returns>The page's id.</returns>
+    internal ChunkId IdentifyPage(int level, ReadOnlySpan<byte> page) => _keys.Identify(ChunkMeta.PageTypeOf(level), page);
+
+    internal static Guid NewId()
+    {
+        Span<byte> random = stackalloc byte[16];
+        RandomNumberGenerator.Fill(random);
+        return new Guid(random);
+    }
+
+    private void CheckLength(int length)
+    {
+        if (length <= 0 || length > _chunkSize)
+        {
+            throw new ArgumentException($"a chunk has 1 to {_chunkSize} bytes, not {length}");
+        }
+    }
+
+    /// <summary>The commit point: of all that try to decide what becomes of this session, one succeeds. (§10.2)</summary>
+    private async Task PutCommitKeyAsync(RecoveryPoint point, byte[] manifest, CancellationToken cancellationToken)
+    {
+        string name = ObjectNames.Commit(Id);
+        byte[] body = CommitBody.Write(
+            Verdict.Committed, _clock.GetUtcNow().ToUnixTimeMilliseconds(), point.Id, SHA256.HashData(manifest), _generation);
+        byte[] commit = _keys.SealEnvelope(EnvelopeKind.Commit, name, body);
+        if (!await _store.TryPutAsync(name, commit, cancellationToken))
+        {
+            byte[]? present = await _store.GetAsync(name, cancellationToken);
+            if (present is null || !present.AsSpan().SequenceEqual(commit))
+            {
+                throw WhoseCommit(name, present);
+            }
+
+            await _store.PutAsync(name, commit, cancellationToken); // ours, from a try whose answer was lost: now durable for certain
+        }
+
+        _packs.Count(commit.Length);
+    }
+
+    private QuenchException WhoseCommit(string name, byte[]? present)
+    {
+        byte[]? body = present is null ? null : _keys.TryOpenEnvelope(EnvelopeKind.Commit, name, present);
+        return body is not null && CommitBody.TryRead(body, out CommitBody other) && other.Verdict == Verdict.Revoked
+            ? VaultErrors.Revoked(Id)
+            : VaultErrors.NotOurCommit(Id);
+    }
 }
+
+/// <summary>What a session begins with.</summary>
+internal sealed record SessionStart(
+    IObjectStore Store,
+    VaultKeys Keys,
+    TimeProvider Clock,
+    SessionKey Session,
+    ChunkOpenerPool Openers,
+    IChunkIndex Known,
+    IReadOnlyList<Guid> Previous,
+    long Generation,
+    int ChunkSize,
+    int PackTarget,
+    int RegisteredBytes);

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Quench.Vault;
 
 /// <summary>What a session says about the recovery point it is about to commit.</summary>
@@ -53,8 +55,10 @@ public sealed record RecoveryPoint
     public long Generation { get; init; }
 
     /// <summary>Null for a sound point; otherwise what is wrong with its manifest, and then only the two ids can be relied on.</summary>
+    [JsonIgnore]
     public string? Damage { get; init; }
 
     /// <summary>The id as people see it: its first eight hexadecimal digits.</summary>
+    [JsonIgnore]
     public string ShortId => Id.ToString("N")[..8];
 }

@@ -25,6 +25,9 @@ public enum VerifyLevel
 public sealed record VerifyReport(
     VerifyLevel Level, int Points, int Packs, long Chunks, long ReadBytes, IReadOnlyList<VaultDamage> Damage)
 {
+    /// <summary>What lies in the store and is not the vault's: reported, never touched, and no damage.</summary>
+    public IReadOnlyList<string> Foreign { get; init; } = [];
+
     /// <summary>Whether nothing is wrong.</summary>
     public bool IsSound => Damage.Count == 0;
 }

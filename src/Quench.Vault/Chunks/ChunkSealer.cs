@@ -1,14 +1,50 @@
+using Quench.Interop.Zstd;
+using Quench.Vault.Format;
+using Quench.Vault.Keys;
+
 namespace Quench.Vault;
 
 /// <summary>Compresses, encrypts and authenticates chunks. One lane's: not thread-safe.</summary>
 public sealed class ChunkSealer : IDisposable
 {
+    private const int Level = 1;
+    private const int WorthPercent = 97;
+
+    private readonly ZstdCodec _codec = new();
+    private readonly SessionKey _session;
+    private readonly SealedChunkPool _pool;
+    private readonly int _chunkSize;
+
+    internal ChunkSealer(SessionKey session, SealedChunkPool pool, int chunkSize)
+    {
+        _session = session;
+        _pool = pool;
+        _chunkSize = chunkSize;
+    }
+
     /// <summary>Seals a chunk.</summary>
     /// <param name="id">Its id, from <see cref="BackupSession.Identify"/>.</param>
     /// <param name="plaintext">Its bytes; borrowed during the call.</param>
     /// <returns>The sealed chunk, the caller's: give it to <see cref="BackupSession.AddAsync"/> or dispose it.</returns>
-    public SealedChunk Seal(ChunkId id, ReadOnlySpan<byte> plaintext) => throw new NotImplementedException();
+    public SealedChunk Seal(ChunkId id, ReadOnlySpan<byte> plaintext) =>
+        plaintext.Length > 0 && plaintext.Length <= _chunkSize
+            ? Seal(ChunkMeta.DataType, id, plaintext)
+            : throw new ArgumentException($"a chunk has 1 to {_chunkSize} bytes, not {plaintext.Length}", nameof(plaintext));
 
     /// <inheritdoc/>
-    public void Dispose() => throw new NotImplementedException();
+    public void Dispose() => _codec.Dispose();
+
+    internal SealedChunk Seal(byte type, ChunkId id, ReadOnlySpan<byte> plaintext)
+    {
+        SealedChunk chunk = _pool.Rent();
+        // What does not fit 97 % of the plaintext is stored as it is: zstd then stops early by itself.
+        Span<byte> room = chunk.Buffer.Slice(SealedLayout.NonceSize, (int)((long)plaintext.Length * WorthPercent / 100));
+        bool compressed = _codec.TryCompress(plaintext, room, Level, out int written);
+        ReadOnlySpan<byte> payload = compressed ? room[..written] : plaintext;
+        chunk.Id = id;
+        chunk.Meta = new ChunkMeta(type, plaintext.Length, compressed);
+        chunk.SealedLength = payload.Length + SealedLayout.Overhead;
+        ChunkCipher.Seal(_session, id, chunk.Meta, payload, chunk.Buffer);
+        return chunk;
+    }
 }

@@ -1,0 +1,68 @@
+using System.Collections.Concurrent;
+using Quench.Interop.Zstd;
+using Quench.Vault.Format;
+using Quench.Vault.Keys;
+
+namespace Quench.Vault;
+
+/// <summary>Opens sealed chunks: decrypts, decompresses, and computes the id again. Not thread-safe.</summary>
+internal sealed class ChunkOpener : IDisposable
+{
+    private readonly ZstdCodec _codec = new();
+    private byte[] _frame = [];
+
+    /// <summary>Opens a chunk.</summary>
+    /// <param name="keys">The vault's keys.</param>
+    /// <param name="session">The key of the session that sealed it.</param>
+    /// <param name="id">The id it must have.</param>
+    /// <param name="meta">How to open it.</param>
+    /// <param name="sealed">The sealed bytes.</param>
+    /// <param name="plaintext">Receives exactly the plaintext's length; undefined when the answer is false.</param>
+    /// <returns>False when it is damaged or forged.</returns>
+    internal bool TryOpen(VaultKeys keys, SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> @sealed, Span<byte> plaintext)
+    {
+        int payloadLength = @sealed.Length - SealedLayout.Overhead;
+        if (payloadLength <= 0 || plaintext.Length != meta.PlainLength || !VaultKeys.IsKnownType(meta.Type) || payloadLength > ChunkMeta.MaxPlainLength)
+        {
+            return false;
+        }
+
+        bool opened = meta.IsZstd
+            ? TryOpenFrame(session, id, meta, @sealed, payloadLength, plaintext)
+            : payloadLength == plaintext.Length && ChunkCipher.TryOpen(session, id, meta, @sealed, plaintext);
+        return opened && keys.Identify(meta.Type, plaintext) == id;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _codec.Dispose();
+
+    private bool TryOpenFrame(SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> @sealed, int payloadLength, Span<byte> plaintext)
+    {
+        if (_frame.Length < payloadLength)
+        {
+            _frame = new byte[payloadLength];
+        }
+
+        Span<byte> frame = _frame.AsSpan(0, payloadLength);
+        return ChunkCipher.TryOpen(session, id, meta, @sealed, frame) && _codec.TryDecompress(frame, plaintext);
+    }
+}
+
+/// <summary>Openers to use again. Thread-safe; disposed when nothing is being opened any more.</summary>
+internal sealed class ChunkOpenerPool : IDisposable
+{
+    private readonly ConcurrentBag<ChunkOpener> _idle = [];
+
+    internal ChunkOpener Rent() => _idle.TryTake(out ChunkOpener? opener) ? opener : new ChunkOpener();
+
+    internal void Return(ChunkOpener opener) => _idle.Add(opener);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        while (_idle.TryTake(out ChunkOpener? opener))
+        {
+            opener.Dispose();
+        }
+    }
+}

@@ -1,0 +1,141 @@
+using System.Security.Cryptography;
+using Quench.Vault.Format;
+using Quench.Vault.Keys;
+using Quench.Vault.Stores;
+
+namespace Quench.Vault.Points;
+
+/// <summary>What the commit keys, tombstones and manifests of a vault say, at one moment.</summary>
+/// <param name="Points">Committed and not forgotten, oldest first, damaged ones included.</param>
+/// <param name="Forgotten">Points with a tombstone.</param>
+/// <param name="Problems">What can't be read, one sentence each.</param>
+internal sealed record PointListing(IReadOnlyList<RecoveryPoint> Points, IReadOnlySet<Guid> Forgotten, IReadOnlyList<string> Problems)
+{
+    /// <summary>The points that no other names as previous: where the history ends now.</summary>
+    internal IReadOnlyList<Guid> Heads()
+    {
+        HashSet<Guid> named = [.. Points.SelectMany(point => point.Previous)];
+        return [.. Points.Where(point => point.Damage is null && !named.Contains(point.Id)).Select(point => point.Id)];
+    }
+
+    /// <summary>Points that others name as previous and that are neither there nor forgotten: somebody has removed them. (§9.1)</summary>
+    internal IEnumerable<Guid> Missing() =>
+        Points.SelectMany(point => point.Previous).Distinct().Where(id => !Forgotten.Contains(id) && Points.All(point => point.Id != id));
+}
+
+/// <summary>Reads which recovery points there are. (§10.4)</summary>
+internal sealed class PointCatalog(IObjectStore store, VaultKeys keys)
+{
+    /// <summary>Reads commit keys, then tombstones, then manifests.</summary>
+    internal async Task<PointListing> ReadAsync(CancellationToken cancellationToken)
+    {
+        List<string> commits = await ListAsync(ObjectNames.Commits, cancellationToken);
+        List<string> problems = [];
+        HashSet<Guid> forgotten = await ReadForgetsAsync(problems, cancellationToken);
+        List<RecoveryPoint> points = [];
+        foreach (string name in commits)
+        {
+            RecoveryPoint? point = await ReadCommittedAsync(name, cancellationToken);
+            if (point is not null && !forgotten.Contains(point.Id))
+            {
+                points.Add(point);
+            }
+        }
+
+        points.Sort((a, b) => (a.Instant, a.Written, a.Id).CompareTo((b.Instant, b.Written, b.Id)));
+        return new PointListing(points, forgotten, problems);
+    }
+
+    private async Task<List<string>> ListAsync(string prefix, CancellationToken cancellationToken)
+    {
+        List<string> names = [];
+        await foreach (StoredObject found in store.ListAsync(prefix, cancellationToken))
+        {
+            if (!found.IsForeign && ObjectNames.TryParseId(found.Name, out _))
+            {
+                names.Add(found.Name);
+            }
+        }
+
+        return names;
+    }
+
+    private async Task<HashSet<Guid>> ReadForgetsAsync(List<string> problems, CancellationToken cancellationToken)
+    {
+        HashSet<Guid> forgotten = [];
+        foreach (string name in await ListAsync(ObjectNames.Forgets, cancellationToken))
+        {
+            byte[]? bytes = await store.GetAsync(name, cancellationToken);
+            if (bytes is not null && keys.TryOpenEnvelope(EnvelopeKind.Forget, name, bytes) is not null && ObjectNames.TryParseId(name, out Guid point))
+            {
+                forgotten.Add(point); // the name is authenticated with the rest
+            }
+            else
+            {
+                problems.Add($"the tombstone {name} is damaged, so its point is still counted as there");
+            }
+        }
+
+        return forgotten;
+    }
+
+    /// <summary>Reads a commit key and the manifest that it commits.</summary>
+    /// <returns>Null when the session was revoked, or is gone by now; a point with <see cref="RecoveryPoint.Damage"/> when something is unreadable.</returns>
+    private async Task<RecoveryPoint?> ReadCommittedAsync(string name, CancellationToken cancellationToken)
+    {
+        _ = ObjectNames.TryParseId(name, out Guid session);
+        byte[]? bytes = await store.GetAsync(name, cancellationToken);
+        if (bytes is null)
+        {
+            return null;
+        }
+
+        return TryReadCommit(name, bytes) switch
+        {
+            null => Damaged(Guid.Empty, session, DateTimeOffset.MinValue, $"its commit key {name} is damaged"),
+            { Verdict: Verdict.Revoked } => null,
+            { } commit => await ReadManifestAsync(session, commit, cancellationToken),
+        };
+    }
+
+    private CommitFacts? TryReadCommit(string name, byte[] bytes) =>
+        keys.TryOpenEnvelope(EnvelopeKind.Commit, name, bytes) is { } body && CommitBody.TryRead(body, out CommitBody commit)
+            ? new CommitFacts(commit.Verdict, commit.PointId, commit.PointHash.ToArray(), TimeOf(commit))
+            : null;
+
+    private async Task<RecoveryPoint> ReadManifestAsync(Guid session, CommitFacts commit, CancellationToken cancellationToken)
+    {
+        (_, Guid id, byte[] hash, DateTimeOffset committed) = commit;
+        string name = ObjectNames.Point(id);
+        byte[]? bytes = await store.GetAsync(name, cancellationToken);
+        if (bytes is null)
+        {
+            return Damaged(id, session, committed, $"its manifest {name} is missing");
+        }
+
+        byte[]? body = SHA256.HashData(bytes).AsSpan().SequenceEqual(hash) ? keys.TryOpenEnvelope(EnvelopeKind.Point, name, bytes) : null;
+        RecoveryPoint? point = body is null ? null : PointCodec.TryRead(body);
+        return point is not null && point.Id == id && point.SessionId == session
+            ? point
+            : Damaged(id, session, committed, $"its manifest {name} is damaged");
+    }
+
+    /// <summary>When a point was committed: the best that is known of one whose manifest is damaged. Times out of range count as unknown.</summary>
+    private static DateTimeOffset TimeOf(CommitBody commit) =>
+        commit.When >= 0 && commit.When <= DateTimeOffset.MaxValue.ToUnixTimeMilliseconds()
+            ? DateTimeOffset.FromUnixTimeMilliseconds(commit.When)
+            : DateTimeOffset.MinValue;
+
+    private static RecoveryPoint Damaged(Guid id, Guid session, DateTimeOffset committed, string what) => new()
+    {
+        Id = id,
+        SessionId = session,
+        Host = "",
+        Instant = committed,
+        Written = committed,
+        Volumes = [],
+        Damage = what,
+    };
+
+    private sealed record CommitFacts(Verdict Verdict, Guid PointId, byte[] PointHash, DateTimeOffset When);
+}

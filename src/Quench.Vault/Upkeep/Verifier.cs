@@ -1,0 +1,364 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using Quench.Blocks;
+using Quench.Vault.Format;
+using Quench.Vault.Index;
+using Quench.Vault.Keys;
+using Quench.Vault.Packs;
+using Quench.Vault.Points;
+using Quench.Vault.Stores;
+
+namespace Quench.Vault.Upkeep;
+
+/// <summary>One verification. It looks at objects, then at the maps of the points, then at packs; each chunk is hashed once, whoever shares it.</summary>
+internal sealed class Verifier(
+    IObjectStore store, VaultKeys keys, VaultIndex index, PointCatalog catalog, ChunkReader chunks, ChunkOpenerPool openers, int chunkSize,
+    IProgress<VerifyProgress>? progress)
+{
+    private readonly ConcurrentQueue<VaultDamage> _damage = [];
+    private readonly ConcurrentDictionary<ChunkId, string> _bad = []; // chunks that can't be read, and why
+    private readonly IdTable _needed = new(); // data chunks and pages that the points reach
+    private readonly List<string> _foreign = [];
+    private long _readBytes;
+    private long _donePacks;
+    private int _packs;
+
+    internal async Task<VerifyReport> RunAsync(RecoveryPoint? only, VerifyLevel level, CancellationToken cancellationToken)
+    {
+        PointListing listing = await catalog.ReadAsync(cancellationToken);
+        await index.RefreshAsync(cancellationToken);
+        await index.RecoverAsync(cancellationToken);
+        List<RecoveryPoint> points = [.. only is null ? listing.Points : [only]];
+        CheckPoints(points);
+        if (only is null)
+        {
+            CheckHistory(listing);
+            await CheckObjectsAsync(level, cancellationToken);
+        }
+
+        CheckPackList(only is null);
+        if (level >= VerifyLevel.Structure)
+        {
+            await CheckMapsAsync(points, cancellationToken);
+            await CheckPacksAsync(level, everything: only is null, cancellationToken);
+            await NameBadChunksAsync(points, cancellationToken);
+        }
+
+        return new VerifyReport(level, points.Count, _packs, _needed.Count, _readBytes, [.. _damage]) { Foreign = _foreign };
+    }
+
+    private void Report(string what, Guid? point = null) => _damage.Enqueue(new VaultDamage(what, point));
+
+    private void CheckPoints(List<RecoveryPoint> points)
+    {
+        foreach (RecoveryPoint point in points.Where(point => point.Damage is not null))
+        {
+            Report(point.Damage!, point.Id);
+        }
+    }
+
+    private void CheckHistory(PointListing listing)
+    {
+        foreach (string problem in listing.Problems)
+        {
+            Report(problem);
+        }
+
+        foreach (Guid missing in listing.Missing())
+        {
+            Report($"the recovery point {missing:N} was committed, and is gone without having been forgotten", missing);
+        }
+    }
+
+    /// <summary>Looks at everything that is no pack and no point.</summary>
+    private async Task CheckObjectsAsync(VerifyLevel level, CancellationToken cancellationToken)
+    {
+        foreach (string damaged in index.Damaged.Values)
+        {
+            Report(damaged);
+        }
+
+        if (index.DamagedCollection is { } collection)
+        {
+            Report($"{collection} is damaged");
+        }
+
+        long done = 0;
+        await foreach (StoredObject found in store.ListAsync("", cancellationToken))
+        {
+            progress?.Report(new VerifyProgress("list", ++done, done, 0));
+            if (found.IsForeign || !ObjectNames.All.Any(known => found.Name == known || (known.EndsWith('/') && found.Name.StartsWith(known, StringComparison.Ordinal))))
+            {
+                _foreign.Add(found.Name);
+            }
+            else if (level >= VerifyLevel.Structure)
+            {
+                await CheckObjectAsync(found.Name, cancellationToken);
+            }
+        }
+    }
+
+    private async Task CheckObjectAsync(string name, CancellationToken cancellationToken)
+    {
+        EnvelopeKind? kind = KindOf(name);
+        bool slot = name.StartsWith(ObjectNames.Slots, StringComparison.Ordinal);
+        if (kind is null && !slot)
+        {
+            return;
+        }
+
+        byte[]? bytes = await store.GetAsync(name, cancellationToken);
+        bool sound = bytes is null // deleted since it was listed
+            || (slot ? Unlocking.IsSound(keys.VaultId, name, bytes) : keys.TryOpenEnvelope(kind!.Value, name, bytes) is not null);
+        if (!sound)
+        {
+            Report($"{name} is damaged");
+        }
+    }
+
+    /// <summary>What an object must be by its name; null for what is looked at elsewhere.</summary>
+    private static EnvelopeKind? KindOf(string name) => name[..(name.IndexOf('/', StringComparison.Ordinal) + 1)] switch
+    {
+        ObjectNames.Configs => EnvelopeKind.Config,
+        ObjectNames.Rings => EnvelopeKind.Ring,
+        ObjectNames.Sessions => EnvelopeKind.Session,
+        ObjectNames.Points => EnvelopeKind.Point, // those without a commit key too
+        ObjectNames.Collections when name.EndsWith("/sweep", StringComparison.Ordinal) => EnvelopeKind.Sweep,
+        ObjectNames.Collections when name.EndsWith("/done", StringComparison.Ordinal) => EnvelopeKind.Done,
+        _ => null,
+    };
+
+    /// <summary>Every pack that the index names must be there; whether a point needs it is told by the maps.</summary>
+    private void CheckPackList(bool everything)
+    {
+        foreach (IndexedPack pack in index.Chunks.Packs.Where(pack => everything && !pack.IsPresent))
+        {
+            Report(index.Listed.TryGetValue(pack.Id, out long length)
+                ? $"{ObjectNames.Pack(pack.Id)} has {length} bytes and should have {pack.Length}"
+                : $"{ObjectNames.Pack(pack.Id)} is missing");
+        }
+    }
+
+    /// <summary>Reads every page of the points' maps once, and collects the chunks that they need.</summary>
+    private async Task CheckMapsAsync(List<RecoveryPoint> points, CancellationToken cancellationToken)
+    {
+        long done = 0;
+        foreach (VolumeRecord volume in points.SelectMany(point => point.Volumes))
+        {
+            MapWalk walk = new(chunks, volume, chunkSize)
+            {
+                Enter = (id, _, _) => _needed.TryAdd(id, out _), // what is below a page that has been seen has been seen
+                Chunk = (id, _, length) => CheckChunk(id, length),
+                Unreadable = (id, why, _) => _bad.TryAdd(id, why),
+            };
+            await walk.RunAsync(cancellationToken);
+            progress?.Report(new VerifyProgress("structure", ++done, done, 0));
+        }
+    }
+
+    private void CheckChunk(ChunkId id, int length)
+    {
+        if (!_needed.TryAdd(id, out _))
+        {
+            return;
+        }
+
+        if (!index.Chunks.TryFind(id, out ChunkPlace place, out _))
+        {
+            _bad.TryAdd(id, "no pack holds it");
+        }
+        else if (!place.Pack.IsPresent)
+        {
+            _bad.TryAdd(id, $"{ObjectNames.Pack(place.Pack.Id)} is missing or has another length");
+        }
+        else if (place.Meta.Type != ChunkMeta.DataType || place.Meta.PlainLength != length)
+        {
+            _bad.TryAdd(id, "the index gives it another type or length");
+        }
+    }
+
+    private async Task CheckPacksAsync(VerifyLevel level, bool everything, CancellationToken cancellationToken)
+    {
+        HashSet<Guid>? wanted = everything ? null : PacksOfNeeded();
+        List<KeyValuePair<Guid, long>> packs = [.. index.Listed.Where(pack => wanted is null || wanted.Contains(pack.Key))];
+        _packs = packs.Count;
+        ParallelOptions lanes = new() { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(packs, lanes, async (pack, token) =>
+        {
+            await CheckPackAsync(pack.Key, pack.Value, level, everything, token);
+            long done = Interlocked.Increment(ref _donePacks);
+            progress?.Report(new VerifyProgress(level == VerifyLevel.Data ? "data" : "structure", done, packs.Count, Interlocked.Read(ref _readBytes)));
+        });
+    }
+
+    private HashSet<Guid> PacksOfNeeded()
+    {
+        HashSet<Guid> packs = [];
+        for (int i = 0; i < _needed.Count; i++)
+        {
+            if (index.Chunks.TryFind(_needed[i], out ChunkPlace place, out _))
+            {
+                packs.Add(place.Pack.Id);
+            }
+        }
+
+        return packs;
+    }
+
+    private async Task CheckPackAsync(Guid id, long length, VerifyLevel level, bool everything, CancellationToken cancellationToken)
+    {
+        PackContents? contents = await PackReader.TryReadAsync(store, keys, id, length, cancellationToken);
+        if (contents is null)
+        {
+            Report($"the directory of {ObjectNames.Pack(id)} does not open: the pack is damaged");
+        }
+        else
+        {
+            CheckAgreement(id, contents);
+        }
+
+        if (level == VerifyLevel.Data)
+        {
+            await CheckPackDataAsync(id, length, contents, everything, cancellationToken);
+        }
+    }
+
+    /// <summary>What the index says of a pack and what the pack says must be the same.</summary>
+    private void CheckAgreement(Guid id, PackContents contents)
+    {
+        foreach (PackEntry entry in contents.Entries)
+        {
+            if (index.Chunks.TryFind(entry.Id, out ChunkPlace place, out _) && place.Pack.Id == id
+                && (place.Offset != entry.Offset || place.SealedLength != entry.SealedLength || place.Meta != entry.Meta))
+            {
+                Report($"the index and {ObjectNames.Pack(id)} disagree about chunk {entry.Id}");
+            }
+        }
+    }
+
+    private async Task CheckPackDataAsync(Guid id, long length, PackContents? contents, bool everything, CancellationToken cancellationToken)
+    {
+        byte[] rented = ArrayPool<byte>.Shared.Rent(checked((int)length));
+        try
+        {
+            Memory<byte> pack = rented.AsMemory(0, (int)length);
+            if (!await store.TryReadAsync(ObjectNames.Pack(id), 0, pack, cancellationToken))
+            {
+                Report($"{ObjectNames.Pack(id)} was there when the packs were listed and can't be read now");
+            }
+            else
+            {
+                CheckChunks(id, pack, contents ?? FromIndex(id), everything, cancellationToken);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    /// <summary>What the index knows of a pack whose own directory is damaged: its chunks may still be whole.</summary>
+    private PackContents? FromIndex(Guid id)
+    {
+        if (!index.Chunks.TryFindPack(id, out IndexedPack? pack))
+        {
+            return null;
+        }
+
+        List<PackEntry> entries = [];
+        for (int i = 0; i < _needed.Count; i++)
+        {
+            if (index.Chunks.TryFind(_needed[i], out ChunkPlace place, out _) && place.Pack.Id == id)
+            {
+                entries.Add(new PackEntry(_needed[i], place.Offset, place.SealedLength, place.Meta));
+            }
+        }
+
+        return new PackContents(pack.Session, [.. entries]);
+    }
+
+    private void CheckChunks(Guid id, ReadOnlyMemory<byte> pack, PackContents? contents, bool everything, CancellationToken cancellationToken)
+    {
+        ChunkOpener opener = openers.Rent();
+        byte[] plaintext = ArrayPool<byte>.Shared.Rent(Math.Max(chunkSize, MapTree.PageSize));
+        try
+        {
+            foreach (PackEntry entry in contents?.Entries ?? [])
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (everything || _needed.Find(entry.Id) >= 0)
+                {
+                    CheckChunkData(id, pack.Span, contents!, entry, opener, plaintext);
+                }
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(plaintext);
+            openers.Return(opener);
+        }
+    }
+
+    private void CheckChunkData(Guid id, ReadOnlySpan<byte> pack, PackContents contents, PackEntry entry, ChunkOpener opener, Span<byte> plaintext)
+    {
+        int length = entry.Meta.PlainLength;
+        bool inside = length <= plaintext.Length && (long)entry.Offset + entry.SealedLength <= pack.Length;
+        if (inside && opener.TryOpen(keys, contents.Session, entry.Id, entry.Meta, pack.Slice(entry.Offset, entry.SealedLength), plaintext[..length]))
+        {
+            Interlocked.Add(ref _readBytes, length);
+            return;
+        }
+
+        string why = $"{ObjectNames.Pack(id)} is damaged there, at offset {entry.Offset}";
+        bool relied = _needed.Find(entry.Id) >= 0 && index.Chunks.TryFind(entry.Id, out ChunkPlace place, out _) && place.Pack.Id == id;
+        if (relied)
+        {
+            _bad.TryAdd(entry.Id, why);
+        }
+        else
+        {
+            Report($"chunk {entry.Id}, which no recovery point reads from there, is damaged: {why}");
+        }
+    }
+
+    /// <summary>Says of each bad chunk which points, volumes and bytes it hurts.</summary>
+    private async Task NameBadChunksAsync(List<RecoveryPoint> points, CancellationToken cancellationToken)
+    {
+        if (_bad.IsEmpty)
+        {
+            return;
+        }
+
+        foreach (RecoveryPoint point in points)
+        {
+            foreach (VolumeRecord volume in point.Volumes)
+            {
+                List<VaultDamage> found = [];
+                MapWalk walk = new(chunks, volume, chunkSize)
+                {
+                    Chunk = (id, offset, length) => Name(found, point, volume, id, new Extent(offset, length)),
+                    Unreadable = (id, _, extent) => Name(found, point, volume, id, extent),
+                };
+                await walk.RunAsync(cancellationToken);
+                found.ForEach(_damage.Enqueue);
+            }
+        }
+    }
+
+    private void Name(List<VaultDamage> found, RecoveryPoint point, VolumeRecord volume, ChunkId id, Extent range)
+    {
+        if (!_bad.TryGetValue(id, out string? why))
+        {
+            return;
+        }
+
+        if (found.Count > 0 && found[^1].Range is { } last && last.End == range.Offset)
+        {
+            found[^1] = found[^1] with { Range = Extent.FromTo(last.Offset, range.End) };
+        }
+        else
+        {
+            found.Add(new VaultDamage($"chunk {id} can't be read: {why}", point.Id, volume.Name, range));
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using System.Globalization;
+using Quench.Blocks;
+
+namespace Quench.Vault;
+
+/// <summary>Every failure that leaves the vault's door, with its code, its words and its next step in one place.</summary>
+internal static class VaultErrors
+{
+    private const int NoRepository = 10;
+    private const int WrongPasswordExit = 12;
+
+    internal static QuenchException NotAVault(string location) => new(
+        "VAULT-001", $"{location} is not a vault", "check the path, or make a vault there with quench init") { ExitCode = NoRepository };
+
+    internal static QuenchException WrongPassword(string location, int damagedSlots) => new(
+        "VAULT-002",
+        damagedSlots == 0
+            ? $"wrong password for the vault in {location}"
+            : $"the password opens no key slot of the vault in {location}, and {damagedSlots} of its slots are damaged",
+        "try again, or use the recovery code that was shown when the vault was made") { ExitCode = WrongPasswordExit };
+
+    internal static QuenchException NewerVersion(string location, int major, int ours) => new(
+        "VAULT-003",
+        string.Create(CultureInfo.InvariantCulture, $"the vault in {location} has format version {major}; this program knows version {ours}"),
+        "use a newer Quench");
+
+    internal static QuenchException UnknownFeatures(string location, ulong features, string purpose) => new(
+        "VAULT-004",
+        string.Create(CultureInfo.InvariantCulture, $"the vault in {location} uses features that this program does not know and must know for {purpose} it: {features:x}"),
+        "use a newer Quench");
+
+    internal static QuenchException DamagedVault(string location, string what) => new(
+        "VAULT-005", $"the vault in {location} is damaged: {what}", "bring back this object from a copy of the vault; all others are untouched");
+
+    internal static QuenchException SlotTooCostly(string location, long mebibytes) => new(
+        "VAULT-006",
+        string.Create(CultureInfo.InvariantCulture, $"a key slot of the vault in {location} asks for {mebibytes} MiB of memory or for more passes than this machine should give; nothing was tried"),
+        "open the vault on a larger machine, or with the recovery code");
+
+    internal static QuenchException AlreadyAVault(string location) => new(
+        "VAULT-011", $"{location} is a vault already", "use it, or choose another directory");
+
+    internal static QuenchException NotEmpty(string location, string example) => new(
+        "VAULT-012", $"{location} holds other files, {example} for one; a vault is made in an empty place only", "choose an empty directory");
+
+    internal static QuenchException RemainsOfAVault(string location) => new(
+        "VAULT-012",
+        $"{location} holds key slots but no file named format: either making a vault was interrupted here, or a vault has lost that file",
+        "if no recovery point was ever made here, empty the directory and try again; otherwise bring the file format back from a copy");
+
+    internal static QuenchException BadSettings(string what) => new("VAULT-013", $"no vault was made: {what}", "choose another value");
+
+    internal static QuenchException AmbiguousPoint(string prefix, int count) => new(
+        "VAULT-021", string.Create(CultureInfo.InvariantCulture, $"{count} recovery points begin with {prefix}"), "give more digits");
+
+    internal static QuenchException DamagedPoint(string id, string what) => new(
+        "VAULT-022", $"recovery point {id} can't be used: {what}", "use another point; each stands alone. quench verify names all damage");
+
+    internal static QuenchException Revoked(Guid session) => new(
+        "VAULT-031",
+        $"the session {session:N} was revoked by a garbage collection before it could commit; no recovery point was made",
+        "run the backup again; what it stored and is still there will be used") { CanRetry = true };
+
+    internal static QuenchException BadPack(string pack, string what) => new(
+        "VAULT-032",
+        $"the pack {pack} did not read back from memory as it was built ({what}); it was not stored and the backup has ended",
+        "test this machine's memory; the vault is as it was") { CanRetry = true };
+
+    internal static QuenchException NotOurCommit(Guid session) => new(
+        "VAULT-033",
+        $"the commit key of session {session:N} exists and is not this session's; no recovery point was made",
+        "run the backup again; if it happens twice, verify the vault");
+
+    internal static QuenchException DamagedCollection(string name) => new(
+        "VAULT-034", $"{name} is damaged, so what a garbage collection condemned is not known; nothing was written", "verify the vault");
+
+    internal static QuenchException UnreadableChunk(string chunk, string volume, long offset, string why) => new(
+        "VAULT-041",
+        string.Create(CultureInfo.InvariantCulture, $"chunk {chunk} of volume {volume}, at offset {offset}, can't be read: {why}"),
+        "try an older or newer recovery point: it may not need this chunk. quench verify names all damage");
+}

@@ -1,0 +1,144 @@
+using System.Security.Cryptography;
+using System.Text.RegularExpressions;
+using Quench.Vault;
+using Quench.Vault.Format;
+using Quench.Vault.Index;
+using Xunit;
+using static Quench.Tests.Vault.VaultLab;
+
+namespace Quench.Tests.Vault;
+
+public sealed partial class VaultFormatTests
+{
+    [Fact]
+    public void Every_section_that_the_code_cites_is_in_the_document()
+    {
+        string root = RepositoryRoot();
+        string document = File.ReadAllText(Path.Combine(root, "docs", "vault-format.md"));
+        HashSet<string> sections = [.. Heading().Matches(document).Select(match => match.Groups[1].Value)];
+        int citations = 0;
+        foreach (string file in Directory.EnumerateFiles(Path.Combine(root, "src", "Quench.Vault"), "*.cs", SearchOption.AllDirectories))
+        {
+            foreach (Match citation in Citation().Matches(File.ReadAllText(file)))
+            {
+                citations++;
+                Assert.True(sections.Contains(citation.Groups[1].Value), $"{Path.GetFileName(file)} cites §{citation.Groups[1].Value}, which the document does not have");
+            }
+        }
+
+        Assert.True(citations > 30);
+        foreach (string file in Directory.EnumerateFiles(Path.Combine(root, "src", "Quench.Vault", "Format"), "*.cs"))
+        {
+            Assert.Matches(Citation(), File.ReadAllText(file));
+        }
+    }
+
+    [Fact]
+    public void A_recovery_code_survives_being_written_down_and_any_single_mistake_is_noticed()
+    {
+        byte[] secret = RandomNumberGenerator.GetBytes(32);
+        string code = RecoveryCode.Write(secret);
+        byte[] read = new byte[32];
+        Assert.True(RecoveryCode.TryRead(System.Text.Encoding.ASCII.GetBytes(code), read));
+        Assert.Equal(secret, read);
+        int noticed = 0;
+        for (int i = 0; i < code.Length; i++)
+        {
+            if (code[i] != '-')
+            {
+                char[] wrong = code.ToCharArray();
+                wrong[i] = wrong[i] == 'Z' ? 'Y' : 'Z';
+                noticed += RecoveryCode.TryRead(System.Text.Encoding.ASCII.GetBytes(wrong), read) ? 0 : 1;
+            }
+        }
+
+        Assert.Equal(56, noticed);
+        Assert.False(RecoveryCode.TryRead("too short"u8, read));
+        Assert.False(RecoveryCode.TryRead([], read));
+    }
+
+    [Theory]
+    [InlineData(1, 4096)]
+    [InlineData(4096, 4096)]
+    [InlineData(4097, 8192)]
+    [InlineData(65536, 65536)]
+    [InlineData(65537, 69632)]
+    [InlineData(15_900_000, 16_252_928)]
+    [InlineData(16 * 1024 * 1024, 16 * 1024 * 1024)]
+    public void Size_classes_are_as_written(int size, int expected) => Assert.Equal(expected, SizeClass.Of(size));
+
+    [Theory]
+    [InlineData(0, 0, 1)]
+    [InlineData(256, 0, 1)]
+    [InlineData(257, 1, 2)]
+    [InlineData(65536, 1, 256)]
+    [InlineData(65537, 2, 257)]
+    public void The_map_has_as_many_levels_as_it_needs(long chunks, int top, long leaves)
+    {
+        MapTree tree = new(chunks);
+        Assert.Equal((top, leaves), (tree.TopLevel, tree.PagesAt(0)));
+    }
+
+    [Fact]
+    public void Meta_packs_and_unpacks()
+    {
+        foreach (int length in (int[])[1, 65536, ChunkMeta.MaxPlainLength])
+        {
+            foreach (byte type in (byte[])[0, 16, 23])
+            {
+                ChunkMeta meta = new(type, length, zstd: type == 16);
+                Assert.Equal((length, type, type == 16, true), (meta.PlainLength, meta.Type, meta.IsZstd, meta.IsValid));
+            }
+        }
+
+        Assert.False(new ChunkMeta(0).IsValid);
+    }
+
+    [Fact]
+    public void The_id_table_agrees_with_a_dictionary_and_stays_small()
+    {
+        IdTable table = new();
+        Dictionary<ChunkId, int> model = [];
+        Random random = new(4);
+        byte[] bytes = new byte[32];
+        for (int i = 0; i < 200_000; i++)
+        {
+            System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(bytes, random.Next(150_000));
+            ChunkId id = ChunkId.From(SHA256.HashData(bytes));
+            bool added = table.TryAdd(id, out int ordinal);
+            Assert.Equal(model.TryAdd(id, model.Count), added);
+            Assert.Equal(model[id], ordinal);
+        }
+
+        Assert.Equal(model.Count, table.Count);
+        Assert.All(model, pair => Assert.Equal(pair.Key, table[table.Find(pair.Key)]));
+        Assert.Equal(-1, table.Find(ChunkId.From(SHA256.HashData([1]))));
+    }
+
+    [Fact]
+    public void The_index_takes_no_more_than_64_bytes_for_a_chunk()
+    {
+        const int Chunks = 1_000_000;
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        ChunkIndex index = new();
+        int pack = index.AddPack(new IndexedPack(Guid.NewGuid(), 1, null!));
+        byte[] id = new byte[32];
+        Random random = new(5);
+        for (int i = 0; i < Chunks; i++)
+        {
+            random.NextBytes(id);
+            index.Add(ChunkId.From(id), pack, 64, 100, new ChunkMeta(0, 1, false));
+        }
+
+        double each = (GC.GetTotalMemory(forceFullCollection: true) - before) / (double)Chunks;
+        TestContext.Current.SendDiagnosticMessage($"{each:0.0} bytes for each chunk");
+        Assert.InRange(each, 48, 64);
+        GC.KeepAlive(index);
+    }
+
+    [GeneratedRegex(@"^#{2,3} (\d+(?:\.\d+)?)\.? ", RegexOptions.Multiline)]
+    private static partial Regex Heading();
+
+    [GeneratedRegex(@"§(\d+(?:\.\d+)?)")]
+    private static partial Regex Citation();
+}
