@@ -44,7 +44,7 @@ internal sealed class RestoreCommand
     {
         await using OpenVault open = await OpenVault.OpenAsync(parsed, _vault, _host, cancellationToken);
         RecoveryPoint point = await open.FindAsync(parsed.GetValue(_point)!, cancellationToken);
-        RestorePlan plan = RestorePlanner.ForThisMachine(open.Location).Make(point, RequestFrom(parsed));
+        RestorePlan plan = RestorePlanner.ForThisMachine(_host.MachineName, open.Location).Make(point, RequestFrom(parsed));
         bool json = parsed.GetValue(_json);
         if (parsed.GetValue(_dryRun))
         {

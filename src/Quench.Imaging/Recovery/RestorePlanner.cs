@@ -17,8 +17,8 @@ public sealed class RestorePlanner(
     private const int InUseExitCode = 11;
 
     /// <summary>The planner for this machine.</summary>
-    public static RestorePlanner ForThisMachine(string vaultLocation) =>
-        new(Environment.MachineName, vaultLocation, PathInspector.Inspect, FilterVolumes.Find, directory => new DriveInfo(directory).AvailableFreeSpace);
+    public static RestorePlanner ForThisMachine(string host, string vaultLocation) =>
+        new(host, vaultLocation, PathInspector.Inspect, FilterVolumes.Find, directory => new DriveInfo(directory).AvailableFreeSpace);
 
     /// <summary>Thinks a restore through.</summary>
     /// <exception cref="QuenchException">
