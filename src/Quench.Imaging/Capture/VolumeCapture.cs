@@ -37,9 +37,9 @@ public static class VolumeCapture
         activity.Begin(JobPhase.Imaging, plan.ReadBytes);
         await RunStagesAsync(request, plan, session, image, activity, cancellationToken);
         VolumeRecord volume = Describe(request, plan) with { Root = await image.FinishAsync(cancellationToken) };
+        await session.SettleAsync(cancellationToken); // the proof reads what is stored, and the record says how much that was
         if (request.Prove)
         {
-            await session.SettleAsync(cancellationToken);
             volume = volume with { Proof = await ProveAsync(request, plan, vault.OpenImage(volume), activity, clock, cancellationToken) };
         }
 

@@ -69,6 +69,7 @@ public sealed class VolumeCaptureTests
         CaptureResult first = await CaptureAsync(vault, volume);
         CaptureResult second = await CaptureAsync(vault, volume);
         Assert.Equal(32 * Mebibyte, first.Totals.NewChunkBytes);
+        Assert.InRange(first.Volume.StoredBytes, 32 * Mebibyte, first.Totals.StoredBytes);
         Assert.Equal((0L, 0L), (second.Totals.NewChunks, second.Totals.NewPages));
         Assert.InRange(second.Totals.StoredBytes, 0, 16 * 1024);
         Assert.Equal(first.Volume.Root, second.Volume.Root);
