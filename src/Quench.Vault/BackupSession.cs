@@ -127,6 +127,13 @@ public sealed class BackupSession : IAsyncDisposable
     }
 
     /// <summary>
+    /// Makes durable all that has been added, so that <see cref="BackupVault.OpenImage"/> can read the session's images although no point names them
+    /// yet: for whoever wants proof before the commit. Call it when the images are finished; more may be added afterwards.
+    /// </summary>
+    /// <param name="cancellationToken">Gives up waiting; the session can then only be disposed.</param>
+    public Task SettleAsync(CancellationToken cancellationToken) => _packs.FinishAsync(cancellationToken);
+
+    /// <summary>
     /// Makes the recovery point: packs, then index, then manifest, then commit key, each durable before the next. When it completes the point
     /// survives anything. When it fails, there is no point, but for a failure of the very last step: then the next listing of points tells.
     /// </summary>

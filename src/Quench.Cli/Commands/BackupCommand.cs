@@ -1,0 +1,107 @@
+using System.CommandLine;
+using Quench.Cli.Output;
+using Quench.Imaging.Activity;
+using Quench.Imaging.Capture;
+using Quench.Imaging.Sources;
+using Quench.Snapshots.Providers.Filter;
+
+namespace Quench.Cli.Commands;
+
+/// <summary>quench backup: images a volume into the vault.</summary>
+internal sealed class BackupCommand
+{
+    private static readonly string[] s_grades = ["crash", "file-system"];
+
+    private readonly CliHost _host;
+    private readonly Argument<string> _source = new("SOURCE")
+    {
+        Description = "An attached volume by its name, its device or its mount point; or a device or an image file that is not in use.",
+    };
+
+    private readonly Option<string?> _vault = CommonOptions.Vault();
+    private readonly Option<bool> _prove = new("--prove")
+    {
+        Description = "Read the snapshot again and hold it against what the vault gives back, before the point is committed.",
+    };
+
+    private readonly Option<string[]> _tags = new("--tag") { HelpName = "WORD", Description = "A word to find the point by; may be given several times." };
+    private readonly Option<long?> _memory = CommonOptions.Size("--diff-area-memory", "Memory for old blocks that are overwritten during the backup. 128M when not given.");
+    private readonly Option<string?> _spill = new("--diff-area")
+    {
+        HelpName = "PATH",
+        Description = "A directory or file for old blocks that memory has no room for; on another disk than the volume's.",
+    };
+
+    private readonly Option<long?> _size = CommonOptions.Size("--diff-area-size", "The most that may be kept of old blocks, memory included.");
+    private readonly Option<bool> _noFreeze = new("--no-freeze") { Description = "Don't freeze the file system: the point is of crash grade." };
+    private readonly Option<bool> _force = new("--force") { Description = "Image a file system that is not sound, as it is." };
+    private readonly Option<string?> _require = new("--require") { HelpName = "GRADE", Description = "End with exit code 3 if the point's grade is lower: crash or file-system." };
+    private readonly Option<bool> _json = CommonOptions.Json();
+
+    private BackupCommand(CliHost host)
+    {
+        _host = host;
+        _require.AcceptOnlyFromAmong(s_grades!);
+    }
+
+    public static Command Make(CliHost host)
+    {
+        BackupCommand backup = new(host);
+        Command command = new("backup", HelpText.Of("backup"))
+        {
+            backup._source, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._force,
+            backup._require, backup._json,
+        };
+        command.Run(host, backup.RunAsync);
+        return command;
+    }
+
+    /// <summary>What can be refused is refused first: the source, the diff area's sizes, the password. Only then is the volume touched.</summary>
+    private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
+    {
+        ImagingSource source = SourceResolver.ForThisMachine.Resolve(parsed.GetValue(_source)!);
+        SnapshotOptions options = OptionsFor(source, parsed);
+        await using OpenVault open = await OpenVault.OpenAsync(parsed, _vault, _host, cancellationToken);
+        await using SourceMoment moment = await SourceMoment.TakeAsync(source, options, _host.Clock, cancellationToken);
+        if (!parsed.GetValue(_force))
+        {
+            moment.DemandSound();
+        }
+
+        CaptureResult result = await CaptureAsync(parsed, open, moment, source.Name, cancellationToken);
+        BackupSummary summary = new(result, _host.Clock.GetUtcNow());
+        summary.Write(_host, parsed.GetValue(_json));
+        return GradeText.IsAtLeast(result.Volume.Grade, parsed.GetValue(_require) ?? "crash") ? ExitCodes.Done : RefuseGrade(result.Volume.Grade, parsed);
+    }
+
+    private SnapshotOptions OptionsFor(ImagingSource source, ParseResult parsed)
+    {
+        if (source is not AttachedSource attached)
+        {
+            return new SnapshotOptions();
+        }
+
+        Privilege.Demand(_host, "take a snapshot of an attached volume");
+        return new DiffAreaChoice(parsed.GetValue(_memory), parsed.GetValue(_spill), parsed.GetValue(_size))
+            .For(attached.Volume.Length, freeze: !parsed.GetValue(_noFreeze));
+    }
+
+    private async Task<CaptureResult> CaptureAsync(
+        ParseResult parsed, OpenVault open, SourceMoment moment, string name, CancellationToken cancellationToken)
+    {
+        ActivityMonitor activity = new(_host.Clock);
+        await using ProgressDisplay display = new(_host, activity, parsed.GetValue(_json));
+        CaptureRequest request = moment.ToRequest(name, _host.MachineName) with
+        {
+            Tags = parsed.GetValue(_tags) ?? [],
+            Prove = parsed.GetValue(_prove),
+        };
+        return await VolumeCapture.RunAsync(request, open.Vault, activity, _host.Clock, cancellationToken);
+    }
+
+    private int RefuseGrade(string grade, ParseResult parsed)
+    {
+        _host.Error.WriteLine($"the point is of {grade} grade, lower than the {parsed.GetValue(_require)} that --require asks for");
+        return ExitCodes.LowerGrade;
+    }
+}

@@ -1,0 +1,144 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using Quench.Blocks;
+
+namespace Quench.Cli.Secrets;
+
+/// <summary>
+/// Where the vault's password comes from: QUENCH_PASSWORD, then QUENCH_PASSWORD_FILE, _COMMAND, _FD, then the terminal. Of files, commands and
+/// descriptors the first line counts. An environment variable can't be wiped; everything else is.
+/// </summary>
+internal static class PasswordSource
+{
+    private const int LongestSecret = 64 * 1024;
+    private const string WaysToGiveIt = "set QUENCH_PASSWORD_FILE, QUENCH_PASSWORD_COMMAND, QUENCH_PASSWORD_FD or QUENCH_PASSWORD, or run this on a terminal";
+
+    /// <summary>Gets the password.</summary>
+    /// <param name="host">Whose variables and terminal.</param>
+    /// <param name="isNew">A new password: on a terminal it is asked for twice.</param>
+    /// <param name="cancellationToken">Gives up waiting for a command.</param>
+    /// <returns>The password, not empty; the caller disposes it.</returns>
+    /// <exception cref="QuenchException">CLI-102, exit code 12: there is none, or it can't be had.</exception>
+    public static async Task<Secret> GetAsync(CliHost host, bool isNew, CancellationToken cancellationToken)
+    {
+        Secret secret = await ReadAsync(host, isNew, cancellationToken);
+        if (secret.Bytes.Length == 0)
+        {
+            secret.Dispose();
+            throw None("the password is empty", WaysToGiveIt);
+        }
+
+        return secret;
+    }
+
+    private static async Task<Secret> ReadAsync(CliHost host, bool isNew, CancellationToken cancellationToken)
+    {
+        if (host.Variable("QUENCH_PASSWORD") is { } password)
+        {
+            return Secret.FirstLineOf(Encoding.UTF8.GetBytes(password));
+        }
+
+        if (host.Variable("QUENCH_PASSWORD_FILE") is { } path)
+        {
+            return await FromFileAsync(path, cancellationToken);
+        }
+
+        if (host.Variable("QUENCH_PASSWORD_COMMAND") is { } command)
+        {
+            return await FromCommandAsync(command, cancellationToken);
+        }
+
+        if (host.Variable("QUENCH_PASSWORD_FD") is { } descriptor)
+        {
+            return await FromDescriptorAsync(descriptor, cancellationToken);
+        }
+
+        return FromTerminal(host.Terminal ?? throw None("no password was given", WaysToGiveIt), isNew);
+    }
+
+    private static async Task<Secret> FromFileAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+            return await FirstLineAsync(file, cancellationToken);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            throw None($"the password file {path} can't be read: {failure.Message}", "check QUENCH_PASSWORD_FILE and the file's permissions", failure);
+        }
+    }
+
+    private static async Task<Secret> FromCommandAsync(string command, CancellationToken cancellationToken)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", command]) { RedirectStandardOutput = true })!;
+        Secret secret = await FirstLineAsync(process.StandardOutput.BaseStream, cancellationToken);
+        await process.StandardOutput.BaseStream.CopyToAsync(Stream.Null, cancellationToken);
+        await process.WaitForExitAsync(cancellationToken);
+        if (process.ExitCode == 0)
+        {
+            return secret;
+        }
+
+        secret.Dispose();
+        throw None($"the password command ended with exit code {process.ExitCode}", "run what QUENCH_PASSWORD_COMMAND says, and see what it prints");
+    }
+
+    private static async Task<Secret> FromDescriptorAsync(string descriptor, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using SafeFileHandle handle = new(nint.Parse(descriptor, NumberStyles.None, CultureInfo.InvariantCulture), ownsHandle: true);
+            await using FileStream stream = new(handle, FileAccess.Read, bufferSize: 0);
+            return await FirstLineAsync(stream, cancellationToken);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or FormatException or OverflowException or ArgumentException)
+        {
+            throw None($"the password can't be read from descriptor {descriptor}", "check QUENCH_PASSWORD_FD and the redirection that opens it", failure);
+        }
+    }
+
+    private static async Task<Secret> FirstLineAsync(Stream stream, CancellationToken cancellationToken)
+    {
+        byte[] buffer = GC.AllocateArray<byte>(LongestSecret, pinned: true);
+        try
+        {
+            int length = 0;
+            while (length < buffer.Length && buffer.AsSpan(0, length).IndexOf((byte)'\n') < 0
+                && await stream.ReadAsync(buffer.AsMemory(length), cancellationToken) is var count and > 0)
+            {
+                length += count;
+            }
+
+            return Secret.FirstLineOf(buffer.AsSpan(0, length));
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(buffer);
+        }
+    }
+
+    private static Secret FromTerminal(ITerminal terminal, bool isNew)
+    {
+        if (!isNew)
+        {
+            return terminal.ReadSecret("password of the vault: ");
+        }
+
+        Secret first = terminal.ReadSecret("new password: ");
+        using Secret second = terminal.ReadSecret("the same again: ");
+        if (first.Matches(second))
+        {
+            return first;
+        }
+
+        first.Dispose();
+        throw None("the two passwords differ", "run this again and type the same twice");
+    }
+
+    private static QuenchException None(string message, string next, Exception? cause = null) =>
+        new("CLI-102", message, next, cause) { ExitCode = ExitCodes.WrongPassword };
+}

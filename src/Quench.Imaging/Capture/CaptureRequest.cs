@@ -1,0 +1,42 @@
+using Quench.FileSystems;
+using Quench.Snapshots;
+using Quench.Vault;
+
+namespace Quench.Imaging.Capture;
+
+/// <summary>What is to be imaged, and what the point is to say about it.</summary>
+public sealed record CaptureRequest
+{
+    /// <summary>The volume at its instant. The caller disposes it.</summary>
+    public required ISnapshot Snapshot { get; init; }
+
+    /// <summary>What is on it, read from that snapshot.</summary>
+    public required VolumeAnalysis Analysis { get; init; }
+
+    /// <summary>The volume's name in the point.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The machine.</summary>
+    public required string Host { get; init; }
+
+    /// <summary>Words of the user's to find the point by.</summary>
+    public IReadOnlyList<string> Tags { get; init; } = [];
+
+    /// <summary>Whatever else belongs to the point.</summary>
+    public IReadOnlyDictionary<string, string> Notes { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Read the snapshot again and hold it against what the vault gives back, before the point is committed.</summary>
+    public bool Prove { get; init; }
+
+    /// <summary>How to use the machine.</summary>
+    public CaptureSettings Settings { get; init; } = new();
+}
+
+/// <summary>A capture that is done.</summary>
+/// <param name="Point">The point, committed.</param>
+/// <param name="Totals">What storing it took.</param>
+public sealed record CaptureResult(RecoveryPoint Point, SessionTotals Totals)
+{
+    /// <summary>The volume's record in the point.</summary>
+    public VolumeRecord Volume => Point.Volumes[0];
+}

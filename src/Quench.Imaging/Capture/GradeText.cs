@@ -1,0 +1,15 @@
+using Quench.Snapshots;
+
+namespace Quench.Imaging.Capture;
+
+/// <summary>Grades as points and scripts spell them.</summary>
+public static class GradeText
+{
+    /// <summary>The grade's word: "crash", "file-system".</summary>
+    public static string Of(SnapshotGrade grade) => grade == SnapshotGrade.FileSystem ? "file-system" : "crash";
+
+    /// <summary>Whether a point of one grade is at least as quiet as another grade asks for. An unknown word is the lowest.</summary>
+    public static bool IsAtLeast(string grade, string demanded) => Rank(grade) >= Rank(demanded);
+
+    private static int Rank(string grade) => grade switch { "application" => 2, "file-system" => 1, _ => 0 };
+}

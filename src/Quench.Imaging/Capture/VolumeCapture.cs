@@ -1,0 +1,141 @@
+using System.Threading.Channels;
+using Quench.Blocks;
+using Quench.FileSystems;
+using Quench.Imaging.Activity;
+using Quench.Snapshots;
+using Quench.Vault;
+
+namespace Quench.Imaging.Capture;
+
+/// <summary>
+/// Images one snapshot into a vault: plan, then read → hash → seal → store as stages joined by bounded channels, then (if asked)
+/// proof, then commit. Memory is bounded by <see cref="CaptureSettings.SegmentsInMemory"/> whatever the volume's size.
+/// </summary>
+public static class VolumeCapture
+{
+    private const int ChannelDepth = 16;
+
+    /// <summary>Images a snapshot.</summary>
+    /// <param name="request">What to image.</param>
+    /// <param name="vault">Where to; stays open.</param>
+    /// <param name="activity">Told how far it is.</param>
+    /// <param name="clock">The time of a proof comes from it.</param>
+    /// <param name="cancellationToken">Gives up. The vault stays valid and has no new point, unless the commit had already begun.</param>
+    /// <returns>The committed point: durable.</returns>
+    /// <exception cref="QuenchException">
+    /// SNAP-104 (exit code 20): the snapshot broke; IMG-110: the volume can't be read; IMG-122 (exit code 22): the proof failed;
+    /// and what the vault throws. No point has been committed then.
+    /// </exception>
+    public static async Task<CaptureResult> RunAsync(
+        CaptureRequest request, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        ISnapshot snapshot = request.Snapshot;
+        await snapshot.KeepOnlyAsync(request.Analysis.Used, cancellationToken);
+        CapturePlan plan = new(request.Analysis.Used, vault.Info.ChunkSize);
+        await using BackupSession session = await vault.BeginAsync(request.Host, cancellationToken);
+        ImageWriter image = session.NewImage(plan.Length, plan.Chunks);
+        activity.Begin(JobPhase.Imaging, plan.ReadBytes);
+        await RunStagesAsync(request, plan, session, image, activity, cancellationToken);
+        VolumeRecord volume = Describe(request, plan) with { Root = await image.FinishAsync(cancellationToken) };
+        await session.SettleAsync(cancellationToken); // the proof reads what is stored, and the record says how much that was
+        if (request.Prove)
+        {
+            volume = volume with { Proof = await ProveAsync(request, plan, vault.OpenImage(volume), activity, clock, cancellationToken) };
+        }
+
+        return await CommitAsync(request, session, volume, activity, cancellationToken);
+    }
+
+    private static async Task RunStagesAsync(
+        CaptureRequest request, CapturePlan plan, BackupSession session, ImageWriter image, ActivityMonitor activity, CancellationToken cancellationToken)
+    {
+        CaptureSettings settings = request.Settings with { SegmentBytes = Math.Max(request.Settings.SegmentBytes, plan.ChunkSize) };
+        using SegmentPool segments = new(settings.SegmentsInMemory, settings.SegmentBytes);
+        Channel<Segment> read = Channel.CreateBounded<Segment>(ChannelDepth);
+        Channel<FreshChunk> fresh = Channel.CreateBounded<FreshChunk>(ChannelDepth);
+        Channel<SealedChunk> sealedChunks = Channel.CreateBounded<SealedChunk>(ChannelDepth);
+        ReadStage reading = new(request.Snapshot, plan, segments, settings, release: !request.Prove, activity);
+        HashStage hashing = new(plan, session, image, settings.WorkLanes);
+        SealStage sealing = new(session, settings.WorkLanes);
+        StoreStage storing = new(session);
+        try
+        {
+            await TaskGroup.RunAsync(
+                [
+                    token => reading.RunAsync(read.Writer, token),
+                    token => hashing.RunAsync(read.Reader, fresh.Writer, token),
+                    token => sealing.RunAsync(fresh.Reader, sealedChunks.Writer, token),
+                    token => storing.RunAsync(sealedChunks.Reader, token),
+                ],
+                cancellationToken);
+        }
+        finally
+        {
+            while (sealedChunks.Reader.TryRead(out SealedChunk? left))
+            {
+                left.Dispose();
+            }
+        }
+    }
+
+    private static VolumeRecord Describe(CaptureRequest request, CapturePlan plan)
+    {
+        ISnapshot snapshot = request.Snapshot;
+        FileSystemFacts? found = request.Analysis.FileSystem;
+        return new VolumeRecord
+        {
+            Name = request.Name,
+            Source = snapshot.Volume,
+            Length = plan.Length,
+            SectorSize = snapshot.Reader.Geometry.SectorSize,
+            Root = ChunkId.Hole,
+            FileSystem = found?.Type ?? "",
+            Label = found?.Label ?? "",
+            Uuid = found?.Uuid ?? "",
+            Provider = snapshot.Provider,
+            Grade = GradeText.Of(snapshot.Grade),
+            Instant = snapshot.Instant,
+            FreezeMilliseconds = snapshot.FreezeTime?.TotalMilliseconds,
+            UsedBytes = plan.UsedBytes,
+            MapDoubt = request.Analysis.Doubt,
+        };
+    }
+
+    private static async Task<ProofRecord> ProveAsync(
+        CaptureRequest request, CapturePlan plan, IBlockReader image, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        await using IBlockReader stored = image;
+        try
+        {
+            byte[] hash = await new ImageProof(request.Snapshot.Reader, stored, plan, activity).RunAsync(cancellationToken);
+            return new ProofRecord("sha256", Convert.ToHexStringLower(hash), clock.GetUtcNow());
+        }
+        catch (Exception failure) when (failure is not OperationCanceledException)
+        {
+            SnapshotTrouble.ThrowIfBroken(request.Snapshot, await request.Snapshot.GetStatusAsync(cancellationToken), failure);
+            throw;
+        }
+    }
+
+    private static async Task<CaptureResult> CommitAsync(
+        CaptureRequest request, BackupSession session, VolumeRecord volume, ActivityMonitor activity, CancellationToken cancellationToken)
+    {
+        activity.Begin(JobPhase.Finishing, 0);
+        DiffAreaStatus status = await request.Snapshot.GetStatusAsync(cancellationToken);
+        SnapshotTrouble.ThrowIfBroken(request.Snapshot, status, cause: null);
+        SessionTotals totals = session.Totals;
+        PointDraft draft = new()
+        {
+            Host = request.Host,
+            Instant = request.Snapshot.Instant,
+            Volumes =
+            [
+                volume with { DiffAreaPeakBytes = status.PeakBytes, NewBytes = totals.NewChunkBytes, StoredBytes = totals.StoredBytes },
+            ],
+            Tags = request.Tags,
+            Notes = request.Notes,
+        };
+        RecoveryPoint point = await session.CommitAsync(draft, cancellationToken);
+        return new CaptureResult(point, session.Totals);
+    }
+}

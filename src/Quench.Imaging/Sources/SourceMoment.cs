@@ -1,0 +1,88 @@
+using Quench.Blocks;
+using Quench.FileSystems;
+using Quench.Imaging.Capture;
+using Quench.Snapshots;
+using Quench.Snapshots.Providers.Cold;
+using Quench.Snapshots.Providers.Filter;
+
+namespace Quench.Imaging.Sources;
+
+/// <summary>A source held at one instant, and what is on it. Disposing lets go of the instant.</summary>
+public sealed class SourceMoment : IAsyncDisposable
+{
+    private SourceMoment(ISnapshot snapshot, VolumeAnalysis analysis)
+    {
+        Snapshot = snapshot;
+        Analysis = analysis;
+    }
+
+    /// <summary>The volume at the instant.</summary>
+    public ISnapshot Snapshot { get; }
+
+    /// <summary>What is on it, read from the snapshot.</summary>
+    public VolumeAnalysis Analysis { get; }
+
+    /// <summary>Takes the snapshot and looks at what is on it.</summary>
+    /// <param name="source">What to hold.</param>
+    /// <param name="options">How a volume in use is held; not looked at for one at rest.</param>
+    /// <param name="clock">The instant of a volume at rest comes from it.</param>
+    /// <param name="cancellationToken">Gives up and lets go.</param>
+    public static Task<SourceMoment> TakeAsync(
+        ImagingSource source, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken) => source switch
+        {
+            AttachedSource attached => TakeAttachedAsync(attached.Volume, options, cancellationToken),
+            ColdSource cold => TakeColdAsync(cold.Path, clock, cancellationToken),
+            _ => throw new ArgumentException($"no provider for a {source.GetType().Name}", nameof(source)),
+        };
+
+    /// <summary>Refuses a file system that is not sound.</summary>
+    /// <exception cref="QuenchException">SRC-104: it is not.</exception>
+    public void DemandSound()
+    {
+        if (Analysis.FileSystem is { State: FileSystemState.Unsound } found)
+        {
+            throw new QuenchException(
+                "SRC-104",
+                $"the {found.Type} file system on {Snapshot.Volume} is not sound: it was not left in order, or it has noted errors",
+                "check it (e2fsck) and run this again, or image it as it is with --force")
+            {
+                Effect = "nothing was stored",
+            };
+        }
+    }
+
+    /// <summary>The request to image it, with nothing said yet about tags and proof.</summary>
+    /// <param name="name">The volume's name in the point.</param>
+    /// <param name="host">The machine.</param>
+    public CaptureRequest ToRequest(string name, string host) => new() { Snapshot = Snapshot, Analysis = Analysis, Name = name, Host = host };
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => Snapshot.DisposeAsync();
+
+    private static async Task<SourceMoment> TakeAttachedAsync(AttachedVolume volume, SnapshotOptions options, CancellationToken cancellationToken)
+    {
+        ISnapshot snapshot = await FilterProvider.TakeAsync(volume, options, cancellationToken);
+        try
+        {
+            return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, cancellationToken));
+        }
+        catch
+        {
+            await snapshot.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static async Task<SourceMoment> TakeColdAsync(string path, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        VolumeAnalysis? analysis = null;
+        async Task<SnapshotGrade> JudgeAsync(IBlockReader volume, CancellationToken token)
+        {
+            analysis = await Recogniser.AnalyseAsync(volume, token);
+            return analysis.FileSystem?.State == FileSystemState.Clean ? SnapshotGrade.FileSystem : SnapshotGrade.Crash;
+        }
+
+        ISnapshot snapshot = await ColdProvider.TakeAsync(path, JudgeAsync, clock, cancellationToken);
+        return new SourceMoment(snapshot, analysis!);
+    }
+}

@@ -1,0 +1,19 @@
+using System.Text;
+using Quench.Vault;
+using Quench.Vault.Stores;
+
+namespace Quench.Tests.Imaging;
+
+/// <summary>A vault in memory with small chunks, whose password costs as little as a vault allows.</summary>
+internal static class TestVault
+{
+    public const int ChunkSize = VaultSettings.MinChunkSize;
+
+    public static async Task<BackupVault> NewAsync(CancellationToken cancellationToken)
+    {
+        VaultSettings settings = new() { ChunkSize = ChunkSize, Kdf = KdfCost.Floor };
+        CreatedVault created = await BackupVault.CreateAsync(
+            new MemoryStore(), settings, Encoding.UTF8.GetBytes("password"), TimeProvider.System, cancellationToken);
+        return created.Vault;
+    }
+}
