@@ -1,0 +1,25 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Quench.Interop.Linux;
+
+/// <summary>A lock on an open file that the kernel drops by itself when its holder dies. (flock(2))</summary>
+public static partial class AdvisoryLock
+{
+    private const int LOCK_EX = 2;
+    private const int LOCK_NB = 4;
+
+    /// <summary>Takes the lock if nobody has it. It lasts until the handle is closed.</summary>
+    public static bool TryTake(SafeFileHandle file)
+    {
+        if (flock(file, LOCK_EX | LOCK_NB) == 0)
+        {
+            return true;
+        }
+
+        return Marshal.GetLastPInvokeError() == (int)Errno.EAGAIN ? false : throw LinuxErrorException.FromLastError("lock");
+    }
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    private static partial int flock(SafeFileHandle fd, int operation);
+}
