@@ -46,6 +46,9 @@ internal static unsafe partial class LibC
     internal static partial int statx(int directory, string path, int flags, uint mask, Statx* status);
 
     [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int fcntl(SafeFileHandle fd, int command, nint argument);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
     internal static partial int ioctl(SafeFileHandle fd, nuint request, nint argument);
 
     [LibraryImport(Libraries.LibC, SetLastError = true)]
@@ -96,6 +99,7 @@ internal static unsafe partial class LibC
     [StructLayout(LayoutKind.Explicit, Size = 256)]
     internal struct Statx
     {
+        [FieldOffset(0x00)] internal uint Mask;
         [FieldOffset(0x1C)] internal ushort Mode;
         [FieldOffset(0x20)] internal ulong Inode;
         [FieldOffset(0x28)] internal ulong Size;
@@ -104,6 +108,8 @@ internal static unsafe partial class LibC
         [FieldOffset(0x84)] internal uint RdevMinor;
         [FieldOffset(0x88)] internal uint DevMajor;
         [FieldOffset(0x8C)] internal uint DevMinor;
+        [FieldOffset(0x98)] internal uint DirectMemoryAlign;
+        [FieldOffset(0x9C)] internal uint DirectOffsetAlign;
     }
 
     /// <summary>struct open_how. (linux/openat2.h)</summary>
