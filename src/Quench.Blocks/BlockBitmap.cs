@@ -86,6 +86,12 @@ public sealed class BlockBitmap
     /// <summary>The first clear bit at or after a block; -1 when there is none.</summary>
     public long NextClear(long block) => Next(block, ulong.MaxValue);
 
+    /// <summary>The first set bit in [<paramref name="block"/>, <paramref name="end"/>); <paramref name="end"/> when there is none. Looks no further.</summary>
+    public long NextSet(long block, long end) => Next(block, end, 0);
+
+    /// <summary>The first clear bit in [<paramref name="block"/>, <paramref name="end"/>); <paramref name="end"/> when there is none. Looks no further.</summary>
+    public long NextClear(long block, long end) => Next(block, end, ulong.MaxValue);
+
     /// <summary>The runs of set bits, in order, as (first block, how many).</summary>
     public IEnumerable<(long First, long Count)> SetRuns()
     {
@@ -121,6 +127,31 @@ public sealed class BlockBitmap
 
         long found = (word << 6) + BitOperations.TrailingZeroCount(bits);
         return found < Length ? found : -1;
+    }
+
+    private long Next(long block, long end, ulong invert)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(block);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(end, Length);
+        if (block >= end)
+        {
+            return end;
+        }
+
+        long last = (end - 1) >> 6;
+        long word = block >> 6;
+        ulong bits = (_words[word] ^ invert) & (ulong.MaxValue << (int)(block & 63));
+        while (bits == 0)
+        {
+            if (++word > last)
+            {
+                return end;
+            }
+
+            bits = _words[word] ^ invert;
+        }
+
+        return Math.Min((word << 6) + BitOperations.TrailingZeroCount(bits), end);
     }
 
     private void Check(long first, long count)
