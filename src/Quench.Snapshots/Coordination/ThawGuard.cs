@@ -18,7 +18,7 @@ namespace Quench.Snapshots.Coordination;
 ///   start ───────────────────────▶ open the mount point, lock memory, run its calls once
 ///         ◀───────────────── "R"   ready
 ///   "A&lt;milliseconds&gt;\n" ─────────▶ armed: thaw at the limit, or at once when stdin ends
-///         ◀───────────────── "A"   the clock runs
+///         ◀───────────────── "A"   the clock runs, and the kernel waits less (<see cref="KernelGracePeriods"/>)
 ///   FIFREEZE … FITHAW
 ///   "D\n" ──────────────────────▶ stand down: exit without thawing
 /// </code>
@@ -29,6 +29,8 @@ public sealed class ThawGuard : IDisposable
     public const string CommandName = "thaw-guard";
 
     private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan s_endLimit = TimeSpan.FromSeconds(30);
 
     private readonly Process _process;
     private bool _stoodDown;
@@ -95,7 +97,11 @@ public sealed class ThawGuard : IDisposable
     public void Dispose()
     {
         _process.StandardInput.Close();
-        _process.WaitForExit();
+        if (!_process.WaitForExit(s_endLimit))
+        {
+            _process.Kill();
+        }
+
         _process.Dispose();
     }
 
@@ -109,7 +115,25 @@ public sealed class ThawGuard : IDisposable
         WarmUp(input);
         output.WriteByte((byte)'R');
         output.Flush();
-        return WaitForArming(input, output) is { } limit ? Watch(root, input, limit) : 0;
+        if (WaitForArming(input) is not { } limit)
+        {
+            return 0;
+        }
+
+        bool expedited = KernelGracePeriods.TryExpedite();
+        try
+        {
+            output.WriteByte((byte)'A');
+            output.Flush();
+            return Watch(root, input, limit);
+        }
+        finally
+        {
+            if (expedited)
+            {
+                KernelGracePeriods.Relax();
+            }
+        }
     }
 
     /// <summary>Runs each call of the watch once where it changes nothing, so that none is compiled while a file system is frozen.</summary>
@@ -131,7 +155,7 @@ public sealed class ThawGuard : IDisposable
         GC.KeepAlive(input);
     }
 
-    private static TimeSpan? WaitForArming(SafeFileHandle input, Stream output)
+    private static TimeSpan? WaitForArming(SafeFileHandle input)
     {
         byte[] line = new byte[32];
         int length = 0;
@@ -155,8 +179,6 @@ public sealed class ThawGuard : IDisposable
         }
 
         long milliseconds = long.Parse(Encoding.ASCII.GetString(line, 1, length - 2), CultureInfo.InvariantCulture);
-        output.WriteByte((byte)'A');
-        output.Flush();
         return TimeSpan.FromMilliseconds(milliseconds);
     }
 

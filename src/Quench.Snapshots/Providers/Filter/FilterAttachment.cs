@@ -80,8 +80,7 @@ public static class FilterAttachment
             start.ArgumentList.Add(word);
         }
 
-        // The worker's heap stays small and in one piece: it allocates nothing per request.
-        start.Environment["DOTNET_GCHeapHardLimit"] = "0x8000000";
+        // The worker allocates nothing per request: it needs no collector beside it.
         start.Environment["DOTNET_gcConcurrent"] = "0";
         start.Environment["DOTNET_TieredPGO"] = "0";
         return start;
