@@ -5,16 +5,18 @@ namespace Quench.Interop.Linux;
 /// <summary>What a process on a volume's I/O path asks of the kernel for itself.</summary>
 public static unsafe class ProcessControl
 {
-    private const int MCL_CURRENT_AND_FUTURE = 3;
+    private const int MCL_CURRENT_FUTURE_ONFAULT = 7;
     private const int PR_SET_DUMPABLE = 4;
     private const int PR_SET_IO_FLUSHER = 57;
 
     /// <summary>Whether the process runs as root.</summary>
     public static bool IsRoot => LibC.geteuid() == 0;
 
-    /// <summary>Locks all memory, present and future, into RAM.</summary>
+    /// <summary>
+    /// Keeps in RAM every page that is there now or comes in later. Pages never touched take none: the runtime reserves far more than it uses.
+    /// </summary>
     /// <returns>False when the kernel refuses; the process goes on, more exposed to memory pressure.</returns>
-    public static bool TryLockMemory() => LibC.mlockall(MCL_CURRENT_AND_FUTURE) == 0;
+    public static bool TryLockMemory() => LibC.mlockall(MCL_CURRENT_FUTURE_ONFAULT) == 0;
 
     /// <summary>Tells the kernel that this process serves block I/O and must not be made to wait for it. (PR_SET_IO_FLUSHER)</summary>
     /// <returns>False when not allowed: it needs CAP_SYS_RESOURCE.</returns>
