@@ -5,6 +5,8 @@ namespace Quench.SystemTests.Harness;
 /// <summary>An image file with a file system in it: checked with the file system's own tool, and mounted for a look inside.</summary>
 internal sealed class RestoredImage : IAsyncDisposable
 {
+    private const string XfsOptions = "loop,nouuid"; // its original is mounted too
+
     private readonly string _mountPoint;
 
     private RestoredImage(string mountPoint) => _mountPoint = mountPoint;
@@ -29,16 +31,16 @@ internal sealed class RestoredImage : IAsyncDisposable
     }
 
     /// <summary>Lets the journal do its work, as the next mount after a power cut does.</summary>
-    internal static async Task ReplayJournalAsync(string image, string mountPoint)
+    internal static async Task ReplayJournalAsync(string image, VolumeKind kind, string mountPoint)
     {
-        await Tool.RunAsync("mount", "-o", "loop", image, mountPoint);
+        await Tool.RunAsync("mount", "-o", kind == VolumeKind.Xfs ? XfsOptions : "loop", image, mountPoint);
         await Tool.RunAsync("umount", mountPoint);
     }
 
     /// <summary>Mounts an image as it is: read-only, no journal replayed.</summary>
     internal static async Task<RestoredImage> MountAsync(string image, VolumeKind kind, string mountPoint)
     {
-        await Tool.RunAsync("mount", "-o", kind == VolumeKind.Ext4 ? "loop,ro,noload" : "loop,ro,norecovery", image, mountPoint);
+        await Tool.RunAsync("mount", "-o", kind == VolumeKind.Xfs ? XfsOptions + ",ro,norecovery" : "loop,ro,noload", image, mountPoint);
         return new RestoredImage(mountPoint);
     }
 

@@ -90,7 +90,7 @@ internal sealed class Round
         string mountPoint = Directory.CreateDirectory(Path.Combine(Volume.Scratch, "image-mount")).FullName;
         if (!Plan.Freeze || Plan.Kind == VolumeKind.Xfs) // XFS leaves its log to be read even when it is frozen
         {
-            await RestoredImage.ReplayJournalAsync(Image, mountPoint);
+            await RestoredImage.ReplayJournalAsync(Image, Plan.Kind, mountPoint);
         }
 
         await RestoredImage.DemandCleanAsync(Image, Plan.Kind);

@@ -44,16 +44,22 @@ internal sealed record RoundPlan
         Random random = new(seed);
         VolumeKind kind = kinds[random.Next(kinds.Length)];
         bool spill = random.Next(2) == 0;
+        long length = kind switch
+        {
+            VolumeKind.Raw => random.Next(8, 24) * MiB,
+            VolumeKind.Xfs => 320 * MiB,
+            _ => (random.Next(64, 192) * MiB) + (random.Next(256) * 4096),
+        };
         return new RoundPlan
         {
             Seed = seed,
             Kind = kind,
-            VolumeLength = kind switch { VolumeKind.Raw => random.Next(8, 24) * MiB, VolumeKind.Xfs => 320 * MiB, _ => random.Next(64, 192) * MiB + (random.Next(256) * 4096) },
+            VolumeLength = length,
             FieldBlocks = kind == VolumeKind.Raw ? random.Next(512, 2048) : random.Next(64, 4096),
             FieldIsWritten = random.Next(2) == 0,
             BusyBlocks = kind != VolumeKind.Raw && random.Next(2) == 0 ? random.Next(1024, 3072) : 0,
             Freeze = kind != VolumeKind.Raw && random.Next(3) != 0,
-            Memory = spill ? random.Next(1, 4) * MiB : 96 * MiB,
+            Memory = spill ? random.Next(1, 4) * MiB : length + MiB, // a discard of all free space may save the whole volume
             Spill = spill,
             ChunkSize = 1 << random.Next(15, 21),
             StampsBefore = random.Next(1, 200),

@@ -80,13 +80,14 @@ internal sealed class FilterSnapshot : ISnapshot
         return ValueTask.FromResult<IReadOnlyList<Extent>>(extents);
     }
 
-    /// <summary>Lets go of the instant.</summary>
+    /// <summary>Lets go of the instant. When it ends, the worker has let go too: the next snapshot can be taken.</summary>
     public async ValueTask DisposeAsync()
     {
         if (Interlocked.Exchange(ref _disposed, 1) == 0)
         {
             await _reader.CloseAsync();
             _file.Dispose();
+            End();
             _client.Dispose();
         }
     }
@@ -96,6 +97,18 @@ internal sealed class FilterSnapshot : ISnapshot
     {
         ControlReply reply = _client.Ask(new ControlRequest { Op = "status" });
         return new DiffAreaStatus(reply.UsedBytes, reply.CapBytes, reply.PeakBytes, reply.IsNearlyFull, reply.Broken);
+    }
+
+    private void End()
+    {
+        try
+        {
+            _client.Ask(new ControlRequest { Op = "end" });
+        }
+        catch (QuenchException)
+        {
+            // The worker is gone, and the snapshot with it.
+        }
     }
 
     private void Drop(long from, long to)
