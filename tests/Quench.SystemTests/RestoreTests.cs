@@ -22,11 +22,15 @@ public sealed class RestoreTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Requires.LiveVolumes();
-        _volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, Length);
-        _files = MakeFiles(_volume.MountPoint);
-        _cli = await QuenchCli.WithNewVaultAsync(_folder["vault"]);
-        JsonElement summary = await _cli.BackupAsync(_volume.Name, "--prove");
-        _point = summary.GetProperty("point").GetString()!;
+        try
+        {
+            await BackUpAsync();
+        }
+        catch
+        {
+            await DisposeAsync(); // nobody else does when a test could not begin
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -80,6 +84,15 @@ public sealed class RestoreTests : IAsyncLifetime
         await RestoreAsync(_folder["second.img"]);
 
         Assert.Equal(HashOf(_folder["first.img"]), HashOf(_folder["second.img"]));
+    }
+
+    private async Task BackUpAsync()
+    {
+        _volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, Length);
+        _files = MakeFiles(_volume.MountPoint);
+        _cli = await QuenchCli.WithNewVaultAsync(_folder["vault"]);
+        JsonElement summary = await _cli.BackupAsync(_volume.Name, "--prove");
+        _point = summary.GetProperty("point").GetString()!;
     }
 
     private Task<ProcessResult> RestoreAsync(string target) => _cli!.RunAsync("restore", _point, target, "--yes");

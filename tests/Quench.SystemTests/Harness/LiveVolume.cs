@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Interop.Block;
@@ -37,7 +36,7 @@ internal sealed class LiveVolume : IAsyncDisposable
     private LiveVolume(VolumeKind kind)
     {
         _kind = kind;
-        Name = string.Create(CultureInfo.InvariantCulture, $"test-{Environment.ProcessId}-{Interlocked.Increment(ref s_count)}");
+        Name = string.Create(CultureInfo.InvariantCulture, $"{Leftovers.NamePrefix}{Environment.ProcessId}-{Interlocked.Increment(ref s_count)}");
         MountPoint = _folder.MakeFolder("mnt");
         Scratch = _folder.MakeFolder("scratch");
     }
@@ -60,6 +59,7 @@ internal sealed class LiveVolume : IAsyncDisposable
     internal static async Task<LiveVolume> CreateAsync(VolumeKind kind, long length, IEnumerable<string>? makeOptions = null, string mountOptions = "defaults")
     {
         QuenchCli.LendToThisProcess();
+        await Leftovers.ClearAsync();
         LiveVolume volume = new(kind);
         try
         {
@@ -157,18 +157,7 @@ internal sealed class LiveVolume : IAsyncDisposable
         }
         catch (QuenchException)
         {
-            await TearDownAsync();
+            await Leftovers.TearDownAsync(Name);
         }
-    }
-
-    /// <summary>Without asking the worker, which may be the one that is broken.</summary>
-    private async Task TearDownAsync()
-    {
-        FilterDirectory directory = FilterDirectory.For(Name);
-        using JsonDocument state = JsonDocument.Parse(await File.ReadAllTextAsync(directory.State));
-        await Tool.TryRunAsync("losetup", "-d", Device);
-        await Tool.TryRunAsync("kill", "-9", state.RootElement.GetProperty("process_id").GetInt32().ToString(CultureInfo.InvariantCulture));
-        await Tool.TryRunAsync("umount", "-l", directory.Mount);
-        Directory.Delete(directory.Folder, recursive: true);
     }
 }

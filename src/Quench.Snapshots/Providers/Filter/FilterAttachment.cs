@@ -29,6 +29,7 @@ public static class FilterAttachment
         }
 
         Directory.CreateDirectory(directory.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        ProcessControl.TryKeepDescriptorsToOurselves(); // the worker outlives us by far
         using Process worker = Process.Start(WorkerStart(directory, Path.GetFullPath(originPath), options))!;
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(s_startLimit);
