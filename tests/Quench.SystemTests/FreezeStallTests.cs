@@ -42,7 +42,7 @@ public sealed class FreezeStallTests
         writer.Stop();
         Figures.Say(string.Create(
             CultureInfo.InvariantCulture,
-            $"freeze of {ByteSize.Format(length)}: {count} times, p50 {Figures.Percentile(times, 0.5):0.0} ms, p99 {Figures.Percentile(times, 0.99):0.0} ms, max {times.Max():0.0} ms"));
+            $"freeze of {ByteSize.Format(length)}: {count} times, p50 {Figures.Percentile(times, 0.5):0.0} ms, p99 {Figures.Percentile(times, 0.99):0.0} ms; longest {string.Join(", ", times.OrderDescending().Take(5).Select(time => time.ToString("0.0", CultureInfo.InvariantCulture)))}"));
         return times;
     }
 }

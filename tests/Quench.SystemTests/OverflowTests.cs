@@ -68,7 +68,7 @@ public sealed class OverflowTests
         QuenchCli cli = await QuenchCli.WithNewVaultAsync(Path.Combine(volume.Scratch, "vault"));
         Overwrite(volume, 128);
         using CancellationTokenSource enough = new();
-        Task writer = Task.Run(() => OverwriteUntil(volume, 128, enough.Token), TestContext.Current.CancellationToken);
+        Task writer = Task.Run(() => OverwriteBackwards(volume, 128, enough.Token), TestContext.Current.CancellationToken);
 
         await cli.RefusedAsync(20, "SNAP-104", "backup", volume.Name, "--diff-area-memory", "1M");
         await enough.CancelAsync();
@@ -112,11 +112,17 @@ public sealed class OverflowTests
         NativeFile.Sync(file);
     }
 
-    private static void OverwriteUntil(LiveVolume volume, int mebibytes, CancellationToken enough)
+    /// <summary>Overwrites the file from its end, so that it is always far ahead of who images it from its start.</summary>
+    private static void OverwriteBackwards(LiveVolume volume, int mebibytes, CancellationToken enough)
     {
-        while (!enough.IsCancellationRequested)
+        const int Step = 4;
+        using SafeFileHandle file = NativeFile.Open(Path.Combine(volume.MountPoint, "data"), OpenMode.ReadWrite);
+        byte[] content = new byte[Step * MiB];
+        new Random(mebibytes).NextBytes(content);
+        for (int at = mebibytes - Step; !enough.IsCancellationRequested; at = at == 0 ? mebibytes - Step : at - Step)
         {
-            Overwrite(volume, mebibytes);
+            NativeFile.Write(file, content, (long)at * MiB);
+            NativeFile.SyncData(file);
         }
     }
 }

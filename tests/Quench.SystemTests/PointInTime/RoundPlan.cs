@@ -42,7 +42,7 @@ internal sealed record RoundPlan
     internal static RoundPlan From(int seed, params VolumeKind[] kinds)
     {
         Random random = new(seed);
-        VolumeKind kind = kinds[random.Next(kinds.Length)];
+        VolumeKind kind = kinds[seed % kinds.Length]; // seeds run on, so each kind has its turn
         bool spill = random.Next(2) == 0;
         long length = kind switch
         {
