@@ -28,12 +28,19 @@ internal sealed class BackupCommand
     private readonly Option<long?> _memory = CommonOptions.Size("--diff-area-memory", "Memory for old blocks that are overwritten during the backup. 128M when not given.");
     private readonly Option<string?> _spill = new("--diff-area")
     {
-        HelpName = "PATH",
-        Description = "A directory or file for old blocks that memory has no room for; on another disk than the volume's.",
+        HelpName = "FOLDER",
+        Description = "A folder for old blocks that memory has no room for; on another disk than the volume's.",
     };
 
     private readonly Option<long?> _size = CommonOptions.Size("--diff-area-size", "The most that may be kept of old blocks, memory included.");
     private readonly Option<bool> _noFreeze = new("--no-freeze") { Description = "Don't freeze the file system: the point is of crash grade." };
+    private readonly Option<double> _freezeLimit = new("--freeze-limit")
+    {
+        HelpName = "SECONDS",
+        Description = "How long the file system may be frozen: 0.1 to 60.",
+        DefaultValueFactory = _ => 5,
+    };
+
     private readonly Option<bool> _force = new("--force") { Description = "Image a file system that is not sound, as it is." };
     private readonly Option<string?> _require = new("--require") { HelpName = "GRADE", Description = "End with exit code 3 if the point's grade is lower: crash or file-system." };
     private readonly Option<bool> _json = CommonOptions.Json();
@@ -42,6 +49,13 @@ internal sealed class BackupCommand
     {
         _host = host;
         _require.AcceptOnlyFromAmong(s_grades!);
+        _freezeLimit.Validators.Add(given =>
+        {
+            if (given.GetValue(_freezeLimit) is not (>= 0.1 and <= 60))
+            {
+                given.AddError("--freeze-limit is a number of seconds from 0.1 to 60");
+            }
+        });
     }
 
     public static Command Make(CliHost host)
@@ -49,7 +63,8 @@ internal sealed class BackupCommand
         BackupCommand backup = new(host);
         Command command = new("backup", HelpText.Of("backup"))
         {
-            backup._source, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._force,
+            backup._source, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._freezeLimit,
+            backup._force,
             backup._require, backup._json,
         };
         command.Run(host, backup.RunAsync);
@@ -83,7 +98,7 @@ internal sealed class BackupCommand
 
         Privilege.Demand(_host, "take a snapshot of an attached volume");
         return new DiffAreaChoice(parsed.GetValue(_memory), parsed.GetValue(_spill), parsed.GetValue(_size))
-            .For(attached.Volume.Length, freeze: !parsed.GetValue(_noFreeze));
+            .For(attached.Volume.Length, freeze: !parsed.GetValue(_noFreeze), TimeSpan.FromSeconds(parsed.GetValue(_freezeLimit)));
     }
 
     private async Task<CaptureResult> CaptureAsync(

@@ -16,8 +16,9 @@ internal sealed record DiffAreaChoice(long? Memory, string? Path, long? Size)
     /// <summary>The options for the provider.</summary>
     /// <param name="volumeLength">Bytes of the volume.</param>
     /// <param name="freeze">Whether its file system may be frozen for the instant.</param>
+    /// <param name="freezeLimit">How long that may last.</param>
     /// <exception cref="QuenchException">CLI-107, exit code 2: the sizes make no sense together.</exception>
-    public SnapshotOptions For(long volumeLength, bool freeze)
+    public SnapshotOptions For(long volumeLength, bool freeze, TimeSpan freezeLimit)
     {
         long memory = Memory ?? Math.Min(DefaultMemory, Size ?? DefaultMemory);
         long cap = Size ?? (Path is null ? memory : Math.Max(memory, volumeLength / DefaultShare));
@@ -38,7 +39,7 @@ internal sealed record DiffAreaChoice(long? Memory, string? Path, long? Size)
                 "say where the rest may go with --diff-area PATH, on another disk than the volume's");
         }
 
-        return new SnapshotOptions { MemoryBytes = memory, SpillPath = Path, CapBytes = cap, Freeze = freeze };
+        return new SnapshotOptions { MemoryBytes = memory, SpillFolder = Path, CapBytes = cap, Freeze = freeze, FreezeLimit = freezeLimit };
     }
 
     private static QuenchException Refuse(string message, string next) =>

@@ -40,11 +40,13 @@ internal static class VolumesCommand
         TextTable table = new("NAME", "DEVICE", "SIZE", "MOUNTED AT", "STATE", "ORIGIN");
         foreach (AttachedVolume volume in volumes)
         {
-            table.Add(volume.Name, volume.Device, ByteSize.Format(volume.Length), volume.MountPoint ?? "", volume.State, volume.Origin);
+            table.Add(volume.Name, volume.Device, ByteSize.Format(volume.Length), volume.MountPoint ?? "", Text(volume.State), volume.Origin);
         }
 
         table.WriteTo(host.Output);
     }
+
+    private static string Text(AttachmentState state) => state == AttachmentState.Serving ? "serving" : "dead";
 
     private static void WriteJson(TextWriter output, IReadOnlyList<AttachedVolume> volumes) => JsonLine.Write(output, writer =>
     {
@@ -56,7 +58,7 @@ internal static class VolumesCommand
             writer.WriteString("device", volume.Device);
             writer.WriteNumber("length", volume.Length);
             writer.WriteString("mount_point", volume.MountPoint);
-            writer.WriteString("state", volume.State);
+            writer.WriteString("state", Text(volume.State));
             writer.WriteString("origin", volume.Origin);
             writer.WriteEndObject();
         }

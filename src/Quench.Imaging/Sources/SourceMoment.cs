@@ -25,12 +25,12 @@ public sealed class SourceMoment : IAsyncDisposable
     /// <summary>Takes the snapshot and looks at what is on it.</summary>
     /// <param name="source">What to hold.</param>
     /// <param name="options">How a volume in use is held; not looked at for one at rest.</param>
-    /// <param name="clock">The instant of a volume at rest comes from it.</param>
+    /// <param name="clock">Names the instant.</param>
     /// <param name="cancellationToken">Gives up and lets go.</param>
     public static Task<SourceMoment> TakeAsync(
         ImagingSource source, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken) => source switch
         {
-            AttachedSource attached => TakeAttachedAsync(attached.Volume, options, cancellationToken),
+            AttachedSource attached => TakeAttachedAsync(attached.Volume, options, clock, cancellationToken),
             ColdSource cold => TakeColdAsync(cold.Path, clock, cancellationToken),
             _ => throw new ArgumentException($"no provider for a {source.GetType().Name}", nameof(source)),
         };
@@ -59,9 +59,10 @@ public sealed class SourceMoment : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => Snapshot.DisposeAsync();
 
-    private static async Task<SourceMoment> TakeAttachedAsync(AttachedVolume volume, SnapshotOptions options, CancellationToken cancellationToken)
+    private static async Task<SourceMoment> TakeAttachedAsync(
+        AttachedVolume volume, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
     {
-        ISnapshot snapshot = await FilterProvider.TakeAsync(volume, options, cancellationToken);
+        ISnapshot snapshot = await FilterProvider.TakeAsync(volume, options, clock, cancellationToken);
         try
         {
             return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, cancellationToken));

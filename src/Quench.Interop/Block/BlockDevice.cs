@@ -52,6 +52,20 @@ public static unsafe class BlockDevice
     /// <returns>False when the device can't.</returns>
     public static bool TryZeroOut(SafeFileHandle device, long offset, long length) => TryRange(device, BLKZEROOUT, offset, length, "zero");
 
+    /// <summary>Whether the device has means of its own to make a range zero, so that the kernel need not write the zeros out. (sysfs-block)</summary>
+    public static bool CanZeroQuickly(string path)
+    {
+        if (NativeFile.TryGetStatus(path) is not { Kind: FileKind.BlockDevice } status)
+        {
+            return false;
+        }
+
+        string folder = $"/sys/dev/block/{status.SpecialDevice}";
+        string queue = Directory.Exists(Path.Combine(folder, "queue")) ? Path.Combine(folder, "queue") : Path.Combine(folder, "..", "queue");
+        string limit = Path.Combine(queue, "write_zeroes_max_bytes");
+        return File.Exists(limit) && File.ReadAllText(limit).Trim() != "0";
+    }
+
     private static bool TryRange(SafeFileHandle device, nuint request, long offset, long length, string verb)
     {
         ulong* range = stackalloc ulong[2] { (ulong)offset, (ulong)length };

@@ -84,6 +84,9 @@ internal static unsafe partial class LibC
     [LibraryImport(Libraries.LibC, SetLastError = true)]
     internal static partial int setsid();
 
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int close_range(uint first, uint last, int flags);
+
     [LibraryImport(Libraries.LibC)]
     internal static partial uint geteuid();
 

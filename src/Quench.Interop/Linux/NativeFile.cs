@@ -140,6 +140,28 @@ public static unsafe partial class NativeFile
         }
     }
 
+    /// <summary>Reads what a pipe or a socket has now; waits for the first byte.</summary>
+    /// <returns>Bytes read; 0 when the other side is gone.</returns>
+    public static int ReadAvailable(SafeFileHandle stream, Span<byte> into)
+    {
+        fixed (byte* buffer = into)
+        {
+            while (true)
+            {
+                nint count = LibC.read(stream, buffer, (nuint)into.Length);
+                if (count >= 0)
+                {
+                    return (int)count;
+                }
+
+                if (Marshal.GetLastPInvokeError() != (int)Errno.EINTR)
+                {
+                    throw LinuxErrorException.FromLastError("read");
+                }
+            }
+        }
+    }
+
     /// <summary>Makes content and metadata durable. After a failure the file's state is unknown: abandon it, never retry. (fsync(2))</summary>
     public static void Sync(SafeFileHandle file) => Check(LibC.fsync(file), "fsync");
 

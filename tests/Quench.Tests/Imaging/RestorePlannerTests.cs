@@ -60,14 +60,14 @@ public sealed class RestorePlannerTests
     [Fact]
     public void The_origin_of_an_attached_volume_is_refused()
     {
-        _attached = new AttachedVolume("data", Target, "/dev/loop9", Length, null, "idle");
+        _attached = new AttachedVolume("data", Target, "/dev/loop9", Length, null, AttachmentState.Serving);
         Assert.Contains("origin of the attached volume data", Refused("RST-104").Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void The_device_of_an_attached_volume_that_is_not_mounted_may_be_restored_to()
     {
-        _attached = new AttachedVolume("data", "/elsewhere", Target, Length, null, "idle");
+        _attached = new AttachedVolume("data", "/elsewhere", Target, Length, null, AttachmentState.Serving);
         Assert.Equal(Target, Make(new RestoreRequest(Target)).TargetPath);
     }
 

@@ -8,7 +8,7 @@ namespace Quench.Tests.Imaging;
 
 public sealed class SourceResolverTests
 {
-    private static readonly AttachedVolume s_attached = new("data", "/dev/sdb1", "/dev/loop5", 1 << 20, "/srv/data", "idle");
+    private static readonly AttachedVolume s_attached = new("data", "/dev/sdb1", "/dev/loop5", 1 << 20, "/srv/data", AttachmentState.Serving);
 
     [Theory]
     [InlineData("data")]

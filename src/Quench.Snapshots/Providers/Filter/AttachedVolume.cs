@@ -1,0 +1,49 @@
+namespace Quench.Snapshots.Providers.Filter;
+
+/// <summary>How an attached volume is doing.</summary>
+public enum AttachmentState
+{
+    /// <summary>Its worker serves it.</summary>
+    Serving,
+
+    /// <summary>Its worker is gone: the device answers errors. Unmount and detach it.</summary>
+    Dead,
+}
+
+/// <summary>A volume whose I/O runs through the filter.</summary>
+/// <param name="Name">The name it was attached under.</param>
+/// <param name="Origin">The device or image file it stands on.</param>
+/// <param name="Device">The block device to use instead of it.</param>
+/// <param name="Length">Bytes.</param>
+/// <param name="MountPoint">Where the device is mounted now; null when it is not.</param>
+/// <param name="State">Whether it is served.</param>
+public sealed record AttachedVolume(string Name, string Origin, string Device, long Length, string? MountPoint, AttachmentState State);
+
+/// <summary>How to attach a volume.</summary>
+public sealed record AttachOptions
+{
+    /// <summary>How many requests may be in work at once.</summary>
+    public int Threads { get; init; } = 8;
+}
+
+/// <summary>How to take a snapshot of an attached volume.</summary>
+public sealed record SnapshotOptions
+{
+    /// <summary>Memory of the diff area, in bytes; locked into RAM while the snapshot lives.</summary>
+    public long MemoryBytes { get; init; } = 256L << 20;
+
+    /// <summary>A folder for the spill file, used when the memory is full; null for none. Not on the volume itself.</summary>
+    public string? SpillFolder { get; init; }
+
+    /// <summary>The most the diff area may hold, memory and spill file together, in bytes; null for what memory and the spill folder's space allow.</summary>
+    public long? CapBytes { get; init; }
+
+    /// <summary>Freeze the file system that is mounted on the volume.</summary>
+    public bool Freeze { get; init; } = true;
+
+    /// <summary>How long the freeze may last.</summary>
+    public TimeSpan FreezeLimit { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Bytes of a protected block; a power of two from 4 KiB.</summary>
+    public int BlockSize { get; init; } = 4096;
+}

@@ -1,0 +1,76 @@
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Quench.Blocks;
+
+namespace Quench.Snapshots.Providers.Filter;
+
+/// <summary>A conversation with a worker. Calls are synchronous, because one of them is made while a file system is frozen. One call at a time.</summary>
+internal sealed class ControlClient : IDisposable
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+    private readonly Lock _gate = new(); // one conversation: guards the stream and its reader
+    private readonly NetworkStream _stream;
+    private readonly StreamReader _reader;
+    private readonly string _name;
+
+    private ControlClient(string name, Socket socket)
+    {
+        _name = name;
+        socket.ReceiveTimeout = (int)s_patience.TotalMilliseconds;
+        _stream = new NetworkStream(socket, ownsSocket: true);
+        _reader = new StreamReader(_stream, Encoding.UTF8);
+    }
+
+    /// <summary>Knocks at a worker's door.</summary>
+    /// <returns>Null when nobody answers there.</returns>
+    internal static ControlClient? TryConnect(FilterDirectory directory)
+    {
+        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(directory.Socket));
+            return new ControlClient(directory.Name, socket);
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            return null;
+        }
+    }
+
+    /// <summary>Asks, and waits for the answer.</summary>
+    /// <exception cref="QuenchException">The worker's own failure, or SNAP-131: it is gone.</exception>
+    internal ControlReply Ask(ControlRequest request)
+    {
+        string? line;
+        lock (_gate)
+        {
+            try
+            {
+                _stream.Write([.. JsonSerializer.SerializeToUtf8Bytes(request, ControlJson.Default.ControlRequest), (byte)'\n']);
+                line = _reader.ReadLine();
+            }
+            catch (IOException failure)
+            {
+                throw Gone(failure);
+            }
+        }
+
+        ControlReply reply = JsonSerializer.Deserialize(line ?? throw Gone(null), ControlJson.Default.ControlReply)!;
+        return reply.Code is null
+            ? reply
+            : throw new QuenchException(reply.Code, reply.Message ?? "the worker failed", reply.Next) { Effect = reply.Effect, ExitCode = reply.ExitCode == 0 ? 1 : reply.ExitCode };
+    }
+
+    /// <summary>Hangs up; the worker lets go of whatever this conversation held.</summary>
+    public void Dispose()
+    {
+        _reader.Dispose();
+        _stream.Dispose();
+    }
+
+    private QuenchException Gone(Exception? cause) => new(
+        "SNAP-131", $"the worker of volume {_name} does not answer", $"see its log with the attachment's state (`quench volumes`); detach {_name} and attach it again", cause);
+}

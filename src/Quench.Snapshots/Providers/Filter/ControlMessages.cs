@@ -1,0 +1,65 @@
+using System.Text.Json.Serialization;
+
+namespace Quench.Snapshots.Providers.Filter;
+
+/// <summary>What a client asks the worker: one JSON object a line. A snapshot lives as long as the connection that prepared it.</summary>
+internal sealed record ControlRequest
+{
+    public required string Op { get; init; }
+
+    public long MemoryBytes { get; init; }
+
+    public long CapBytes { get; init; }
+
+    public int BlockSize { get; init; }
+
+    public string? SpillFolder { get; init; }
+
+    public double LimitMilliseconds { get; init; }
+
+    public int Limit { get; init; }
+}
+
+/// <summary>What the worker answers: one JSON object a line.</summary>
+internal sealed record ControlReply
+{
+    /// <summary>Null when the request was done; otherwise the failure's code.</summary>
+    public string? Code { get; init; }
+
+    public string? Message { get; init; }
+
+    public string? Next { get; init; }
+
+    public string? Effect { get; init; }
+
+    public int ExitCode { get; init; }
+
+    /// <summary>The snapshot's file.</summary>
+    public string? Path { get; init; }
+
+    /// <summary>How long the gate was closed at the instant.</summary>
+    public double GateMilliseconds { get; init; }
+
+    public long UsedBytes { get; init; }
+
+    public long CapBytes { get; init; }
+
+    public long PeakBytes { get; init; }
+
+    public bool IsNearlyFull { get; init; }
+
+    public string? Broken { get; init; }
+
+    /// <summary>Offset and length, in turn.</summary>
+    public long[]? Extents { get; init; }
+}
+
+/// <summary>The state file of an attachment.</summary>
+internal sealed record AttachmentRecord(string Name, string Origin, string Device, long Length, int ProcessId);
+
+/// <summary>Serialisers compiled in, so that the first message costs no reflection while a file system is frozen.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]
+[JsonSerializable(typeof(ControlRequest))]
+[JsonSerializable(typeof(ControlReply))]
+[JsonSerializable(typeof(AttachmentRecord))]
+internal sealed partial class ControlJson : JsonSerializerContext;

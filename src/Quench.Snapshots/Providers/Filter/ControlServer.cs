@@ -1,0 +1,235 @@
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Quench.Blocks;
+using Quench.Exports.Fuse;
+using Quench.Interop.Linux;
+using Quench.Snapshots.Engine;
+
+namespace Quench.Snapshots.Providers.Filter;
+
+/// <summary>
+/// The worker's door: a Unix socket that only root can open, a thread for each client, a line of JSON each way. A snapshot belongs to the
+/// connection that prepared it: when that ends, for whatever reason, the snapshot is let go of and the volume pays nothing more.
+/// </summary>
+internal sealed class ControlServer(FilterDirectory directory, FilterVolume volume, FuseSession session, Func<bool> tryDetach, Action detached) : IDisposable
+{
+    private const int MaxSavedExtents = 4096;
+
+    private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    private int _snapshotCount;
+    private int _held; // 1 while some connection has a snapshot prepared or active
+
+    /// <summary>Opens the door.</summary>
+    internal void Start()
+    {
+        File.Delete(directory.Socket);
+        _listener.Bind(new UnixDomainSocketEndPoint(directory.Socket));
+        File.SetUnixFileMode(directory.Socket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        _listener.Listen();
+        new Thread(Accept) { IsBackground = true, Name = "control" }.Start();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _listener.Dispose();
+
+    private void Accept()
+    {
+        while (true)
+        {
+            Socket client;
+            try
+            {
+                client = _listener.Accept();
+            }
+            catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
+            {
+                return; // the worker is ending
+            }
+
+            new Thread(() => Serve(client)) { IsBackground = true, Name = "control-client" }.Start();
+        }
+    }
+
+    private void Serve(Socket client)
+    {
+        using Conversation conversation = new(this);
+        try
+        {
+            using NetworkStream stream = new(client, ownsSocket: true);
+            using StreamReader reader = new(stream, Encoding.UTF8);
+            while (reader.ReadLine() is { } line)
+            {
+                byte[] reply = JsonSerializer.SerializeToUtf8Bytes(conversation.Answer(line), ControlJson.Default.ControlReply);
+                stream.Write([.. reply, (byte)'\n']);
+                if (conversation.HasDetached)
+                {
+                    detached(); // only now, because the process may end at once
+                }
+            }
+        }
+        catch (IOException)
+        {
+            // The client is gone; what it held is let go of below.
+        }
+    }
+
+    /// <summary>What one client has going.</summary>
+    private sealed class Conversation(ControlServer server) : IDisposable
+    {
+        private ActiveSnapshot? _snapshot;
+        private string? _fileName;
+
+        internal bool HasDetached { get; private set; }
+
+        internal ControlReply Answer(string line)
+        {
+            try
+            {
+                ControlRequest request = JsonSerializer.Deserialize(line, ControlJson.Default.ControlRequest)!;
+                return request.Op switch
+                {
+                    "ping" => new ControlReply(),
+                    "prepare" => Prepare(request),
+                    "activate" => Activate(request),
+                    "status" => Status(),
+                    "saved" => Saved(request),
+                    "end" => End(),
+                    "detach" => Detach(),
+                    _ => new ControlReply { Code = "SNAP-139", Message = $"the worker does not know \"{request.Op}\"", Next = "use the same version of quench that attached the volume" },
+                };
+            }
+            catch (QuenchException failure)
+            {
+                return new ControlReply { Code = failure.Code, Message = failure.Message, Next = failure.Next, Effect = failure.Effect, ExitCode = failure.ExitCode };
+            }
+            catch (JsonException failure)
+            {
+                return new ControlReply { Code = "SNAP-139", Message = $"the worker can't read a request: {failure.Message}" };
+            }
+            catch (LinuxErrorException failure)
+            {
+                return new ControlReply { Code = "SNAP-138", Message = $"the worker could not do it: {failure.Message}" };
+            }
+        }
+
+        public void Dispose() => LetGo();
+
+        private ControlReply Prepare(ControlRequest request)
+        {
+            if (_snapshot is not null || Interlocked.Exchange(ref server._held, 1) != 0)
+            {
+                throw new QuenchException(
+                    "SNAP-101", $"volume {server.Directory.Name} has a snapshot already", "wait until the backup that holds it ends, then try again")
+                {
+                    ExitCode = 11,
+                    CanRetry = true,
+                    Effect = "the volume itself is unaffected",
+                };
+            }
+
+            try
+            {
+                _snapshot = ActiveSnapshot.Prepare(server.Volume, request);
+            }
+            finally
+            {
+                if (_snapshot is null)
+                {
+                    Volatile.Write(ref server._held, 0);
+                }
+            }
+
+            return new ControlReply();
+        }
+
+        private ControlReply Activate(ControlRequest request)
+        {
+            ActiveSnapshot snapshot = Own();
+            TimeSpan gate = server.Volume.Activate(snapshot, TimeSpan.FromMilliseconds(request.LimitMilliseconds));
+            _fileName = $"snapshot-{Interlocked.Increment(ref server._snapshotCount)}";
+            string path = server.Session.Add(_fileName, new SnapshotFile(server.Volume, snapshot));
+            return new ControlReply { Path = path, GateMilliseconds = gate.TotalMilliseconds };
+        }
+
+        private ControlReply Status()
+        {
+            ActiveSnapshot snapshot = Own();
+            return server.Volume.WithEngine(_ =>
+            {
+                DiffAreaUsage usage = snapshot.State.Usage;
+                return new ControlReply
+                {
+                    UsedBytes = usage.UsedBytes,
+                    CapBytes = usage.CapBytes,
+                    PeakBytes = usage.PeakBytes,
+                    IsNearlyFull = usage.IsNearlyFull,
+                    Broken = snapshot.State.Broken?.Detail,
+                };
+            });
+        }
+
+        private ControlReply Saved(ControlRequest request)
+        {
+            ActiveSnapshot snapshot = Own();
+            Extent[] extents = new Extent[Math.Clamp(request.Limit, 1, MaxSavedExtents)];
+            int count = server.Volume.WithEngine(engine => engine.GetSavedExtents(snapshot.State, extents));
+            return new ControlReply { Extents = [.. extents.Take(count).SelectMany(extent => (long[])[extent.Offset, extent.Length])] };
+        }
+
+        private ControlReply End()
+        {
+            LetGo();
+            return new ControlReply();
+        }
+
+        private ControlReply Detach()
+        {
+            if (Volatile.Read(ref server._held) != 0)
+            {
+                throw new QuenchException("SNAP-132", $"volume {server.Directory.Name} has a snapshot", "wait until the backup that holds it ends, then detach")
+                {
+                    ExitCode = 11,
+                    CanRetry = true,
+                    Effect = "nothing was changed",
+                };
+            }
+
+            HasDetached = server.TryDetach();
+            return HasDetached
+                ? new ControlReply()
+                : throw new QuenchException("SNAP-133", $"volume {server.Directory.Name} is mounted or open", "unmount it first; `fuser -vm` shows who uses it")
+                {
+                    ExitCode = 11,
+                    CanRetry = true,
+                    Effect = "nothing was changed: the volume goes on working",
+                };
+        }
+
+        private ActiveSnapshot Own() => _snapshot ?? throw new QuenchException("SNAP-139", "this connection has no snapshot");
+
+        private void LetGo()
+        {
+            if (_fileName is not null)
+            {
+                server.Session.Remove(_fileName);
+                _fileName = null;
+            }
+
+            if (_snapshot is not null)
+            {
+                server.Volume.Deactivate(_snapshot);
+                _snapshot = null;
+                Volatile.Write(ref server._held, 0);
+            }
+        }
+    }
+
+    private FilterDirectory Directory => directory;
+
+    private FilterVolume Volume => volume;
+
+    private FuseSession Session => session;
+
+    private bool TryDetach() => tryDetach();
+}

@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using Quench.Blocks;
+using Quench.Interop.Fuse;
+using Quench.Interop.Linux;
+using Quench.Interop.Loop;
+
+namespace Quench.Snapshots.Providers.Filter;
+
+/// <summary>Putting a volume under the filter, and taking it out again.</summary>
+public static class FilterAttachment
+{
+    private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_endLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>Starts a worker for a device or an image file. When it returns, the block device is there.</summary>
+    /// <param name="originPath">What to stand on; nobody else may be using it.</param>
+    /// <param name="name">The name it is known by until it is detached.</param>
+    /// <param name="options">How.</param>
+    /// <param name="cancellationToken">Gives up; a worker that was started is ended.</param>
+    /// <exception cref="QuenchException">SNAP-130, SNAP-134, SNAP-135, SNAP-136, BLOCK-101 to BLOCK-105.</exception>
+    public static async Task<AttachedVolume> AttachAsync(string originPath, string name, AttachOptions options, CancellationToken cancellationToken)
+    {
+        FilterDirectory directory = FilterDirectory.For(name);
+        if (!ProcessControl.IsRoot)
+        {
+            throw new QuenchException("SNAP-136", "attaching a volume needs root", "run it with sudo") { Effect = "nothing was attached" };
+        }
+
+        Directory.CreateDirectory(directory.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        ProcessControl.TryKeepDescriptorsToOurselves(); // the worker outlives us by far
+        using Process worker = Process.Start(WorkerStart(directory, Path.GetFullPath(originPath), options))!;
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(s_startLimit);
+        try
+        {
+            string? line = await worker.StandardOutput.ReadLineAsync(limit.Token);
+            Demand(line, directory);
+        }
+        catch (OperationCanceledException)
+        {
+            worker.Kill();
+            cancellationToken.ThrowIfCancellationRequested();
+            throw DidNotStart(directory);
+        }
+
+        return FilterVolumes.TryRead(directory) ?? throw DidNotStart(directory);
+    }
+
+    /// <summary>Takes a volume out of the filter. When it returns, the device is gone and the origin is closed and flushed.</summary>
+    /// <exception cref="QuenchException">SNAP-132, SNAP-133, SNAP-137: it has a snapshot, it is in use, there is no such volume.</exception>
+    public static async Task DetachAsync(string name, CancellationToken cancellationToken)
+    {
+        FilterDirectory directory = FilterDirectory.For(name);
+        AttachedVolume volume = FilterVolumes.TryRead(directory)
+            ?? throw new QuenchException("SNAP-137", $"no volume named {name} is attached", "`quench volumes` lists those that are");
+        if (volume.State == AttachmentState.Dead)
+        {
+            CleanUpAfterDeadWorker(directory, volume);
+            return;
+        }
+
+        int worker = JsonSerializer.Deserialize(await File.ReadAllTextAsync(directory.State, cancellationToken), ControlJson.Default.AttachmentRecord)!.ProcessId;
+        using (ControlClient client = ControlClient.TryConnect(directory) ?? throw DidNotAnswer(directory))
+        {
+            client.Ask(new ControlRequest { Op = "detach" });
+        }
+
+        await WaitForEndAsync(worker, cancellationToken);
+        Directory.Delete(directory.Folder, recursive: true);
+    }
+
+    /// <summary>The worker's process: in a session of its own, its words in its log, the arguments passed as they are.</summary>
+    private static ProcessStartInfo WorkerStart(FilterDirectory directory, string origin, AttachOptions options)
+    {
+        ProcessStartInfo start = new("/bin/sh") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardInput = true, WorkingDirectory = "/" };
+        string threads = options.Threads.ToString(CultureInfo.InvariantCulture);
+        foreach (string word in (string[])["-c", "exec setsid \"$@\" 2>>\"$0\" </dev/null", directory.Log, .. SelfProcess.Command(), FilterWorker.CommandName, directory.Name, origin, threads])
+        {
+            start.ArgumentList.Add(word);
+        }
+
+        // The worker allocates nothing per request: it needs no collector beside it.
+        start.Environment["DOTNET_gcConcurrent"] = "0";
+        start.Environment["DOTNET_TieredPGO"] = "0";
+        return start;
+    }
+
+    private static void Demand(string? line, FilterDirectory directory)
+    {
+        ControlReply reply = JsonSerializer.Deserialize(line ?? throw DidNotStart(directory), ControlJson.Default.ControlReply)!;
+        if (reply.Code is not null)
+        {
+            throw new QuenchException(reply.Code, reply.Message ?? "the worker failed", reply.Next) { Effect = reply.Effect, ExitCode = reply.ExitCode == 0 ? 1 : reply.ExitCode };
+        }
+    }
+
+    private static async Task WaitForEndAsync(int processId, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(s_endLimit);
+        try
+        {
+            using Process worker = Process.GetProcessById(processId);
+            await worker.WaitForExitAsync(limit.Token);
+        }
+        catch (ArgumentException)
+        {
+            // It has ended already.
+        }
+    }
+
+    private static void CleanUpAfterDeadWorker(FilterDirectory directory, AttachedVolume volume)
+    {
+        if (!LoopDevice.TryDetach(volume.Device))
+        {
+            throw new QuenchException("SNAP-133", $"volume {volume.Name} is mounted or open", "unmount it first (umount -l if it hangs), then detach again")
+            {
+                ExitCode = 11,
+                Effect = "its worker is gone, so the device answers errors",
+            };
+        }
+
+        FuseDevice.TryUnmount(directory.Mount, detach: true);
+        Directory.Delete(directory.Folder, recursive: true);
+    }
+
+    private static QuenchException DidNotStart(FilterDirectory directory) =>
+        new("SNAP-134", $"the worker of volume {directory.Name} did not start", $"see {directory.Log}") { Effect = "nothing was attached" };
+
+    private static QuenchException DidNotAnswer(FilterDirectory directory) =>
+        new("SNAP-131", $"the worker of volume {directory.Name} does not answer", $"see {directory.Log}") { Effect = "nothing was changed" };
+}

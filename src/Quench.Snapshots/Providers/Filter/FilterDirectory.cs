@@ -1,0 +1,52 @@
+using Quench.Blocks;
+
+namespace Quench.Snapshots.Providers.Filter;
+
+/// <summary>Where the filter keeps what lives as long as an attachment does. All of it is on a file system that a reboot empties.</summary>
+/// <remarks>
+/// <code>
+/// /run/quench/volumes/NAME/
+///     lock            held by the worker for its whole life: free means nobody serves this name
+///     state.json      what is attached as what; written when the device is ready
+///     control.sock    the worker's door
+///     worker.log      what the worker had to say
+///     mount/          the FUSE directory: "volume", and a file for each snapshot
+/// </code>
+/// QUENCH_RUN_DIR puts it elsewhere.
+/// </remarks>
+internal sealed record FilterDirectory(string Name)
+{
+    private const int MaxNameLength = 64;
+
+    internal static string Root => Path.Combine(Environment.GetEnvironmentVariable("QUENCH_RUN_DIR") ?? "/run/quench", "volumes");
+
+    internal string Folder => Path.Combine(Root, Name);
+
+    internal string Lock => Path.Combine(Folder, "lock");
+
+    internal string State => Path.Combine(Folder, "state.json");
+
+    internal string Socket => Path.Combine(Folder, "control.sock");
+
+    internal string Log => Path.Combine(Folder, "worker.log");
+
+    internal string Mount => Path.Combine(Folder, "mount");
+
+    internal static IEnumerable<FilterDirectory> All() =>
+        Directory.Exists(Root) ? Directory.EnumerateDirectories(Root).Order(StringComparer.Ordinal).Select(folder => new FilterDirectory(Path.GetFileName(folder))) : [];
+
+    /// <summary>The folder for a name that a user chose.</summary>
+    /// <exception cref="QuenchException">SNAP-130: the name can't be one.</exception>
+    internal static FilterDirectory For(string name)
+    {
+        bool sound = name.Length is > 0 and <= MaxNameLength && name[0] != '.'
+            && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_' or '.');
+        return sound
+            ? new FilterDirectory(name)
+            : throw new QuenchException(
+                "SNAP-130", $"\"{name}\" can't be the name of a volume", $"use 1 to {MaxNameLength} letters, digits, dots, dashes or underscores, not beginning with a dot")
+            {
+                ExitCode = 2,
+            };
+    }
+}

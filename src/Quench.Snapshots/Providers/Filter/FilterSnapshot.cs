@@ -1,0 +1,121 @@
+using Microsoft.Win32.SafeHandles;
+using Quench.Blocks;
+using Quench.Blocks.Devices;
+using Quench.Interop.Linux;
+
+namespace Quench.Snapshots.Providers.Filter;
+
+/// <summary>A snapshot of an attached volume as its requestor holds it: the file for reading and releasing, the conversation for the rest.</summary>
+internal sealed class FilterSnapshot : ISnapshot
+{
+    private readonly ControlClient _client;
+    private readonly SafeFileHandle _file;
+    private readonly SnapshotReader _reader;
+    private int _disposed;
+
+    internal FilterSnapshot(AttachedVolume volume, ControlClient client, string path, DateTimeOffset instant, SnapshotGrade grade, TimeSpan? freezeTime)
+    {
+        Volume = volume.Name;
+        Instant = instant;
+        Grade = grade;
+        FreezeTime = freezeTime;
+        _client = client;
+        _file = NativeFile.Open(path, OpenMode.ReadWrite | OpenMode.Direct);
+        _reader = new SnapshotReader(ImageFile.Open(path, DeviceAccess.Read, exclusive: false), this);
+    }
+
+    /// <inheritdoc/>
+    public string Volume { get; }
+
+    /// <inheritdoc/>
+    public string Provider => "filter";
+
+    /// <inheritdoc/>
+    public DateTimeOffset Instant { get; }
+
+    /// <inheritdoc/>
+    public SnapshotGrade Grade { get; }
+
+    /// <inheritdoc/>
+    public TimeSpan? FreezeTime { get; }
+
+    /// <inheritdoc/>
+    public IBlockReader Reader => _reader;
+
+    /// <inheritdoc/>
+    public ValueTask KeepOnlyAsync(UsedBlocks used, CancellationToken cancellationToken)
+    {
+        long position = 0;
+        foreach (Extent run in used.Runs())
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            Drop(position, run.Offset);
+            position = run.End;
+        }
+
+        Drop(position, used.VolumeLength);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask ReleaseAsync(Extent imaged, CancellationToken cancellationToken)
+    {
+        NativeFile.TryPunchHole(_file, imaged.Offset, imaged.Length);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask<DiffAreaStatus> GetStatusAsync(CancellationToken cancellationToken) => ValueTask.FromResult(Status());
+
+    /// <inheritdoc/>
+    public ValueTask<IReadOnlyList<Extent>> GetSavedExtentsAsync(int limit, CancellationToken cancellationToken)
+    {
+        long[] pairs = _client.Ask(new ControlRequest { Op = "saved", Limit = limit }).Extents ?? [];
+        Extent[] extents = new Extent[pairs.Length / 2];
+        for (int index = 0; index < extents.Length; index++)
+        {
+            extents[index] = new Extent(pairs[2 * index], pairs[(2 * index) + 1]);
+        }
+
+        return ValueTask.FromResult<IReadOnlyList<Extent>>(extents);
+    }
+
+    /// <summary>Lets go of the instant. When it ends, the worker has let go too: the next snapshot can be taken.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        {
+            await _reader.CloseAsync();
+            _file.Dispose();
+            End();
+            _client.Dispose();
+        }
+    }
+
+    /// <summary>Why a read failed, when the snapshot is broken: the worker knows.</summary>
+    internal DiffAreaStatus Status()
+    {
+        ControlReply reply = _client.Ask(new ControlRequest { Op = "status" });
+        return new DiffAreaStatus(reply.UsedBytes, reply.CapBytes, reply.PeakBytes, reply.IsNearlyFull, reply.Broken);
+    }
+
+    private void End()
+    {
+        try
+        {
+            _client.Ask(new ControlRequest { Op = "end" });
+        }
+        catch (QuenchException)
+        {
+            // The worker is gone, and the snapshot with it.
+        }
+    }
+
+    private void Drop(long from, long to)
+    {
+        if (to > from)
+        {
+            NativeFile.TryZeroRange(_file, from, to - from);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+using System.Globalization;
+using System.Text.Json;
+using Quench.Interop.Linux;
+using Quench.Snapshots.Providers.Filter;
+
+namespace Quench.SystemTests.Harness;
+
+/// <summary>
+/// Volumes that nobody can take down politely any more: their worker is broken, or the test program that made them was killed. Their names say
+/// which process that was.
+/// </summary>
+internal static class Leftovers
+{
+    internal const string NamePrefix = "test-";
+
+    /// <summary>Takes down the volumes of test programs that are gone.</summary>
+    internal static async Task ClearAsync()
+    {
+        foreach (AttachedVolume volume in FilterVolumes.List().Where(IsOrphan))
+        {
+            await TearDownAsync(volume.Name);
+            Directory.Delete(Path.GetDirectoryName(volume.Origin)!, recursive: true);
+        }
+    }
+
+    /// <summary>Takes a volume down without asking its worker.</summary>
+    internal static async Task TearDownAsync(string name)
+    {
+        FilterDirectory directory = FilterDirectory.For(name);
+        using JsonDocument state = JsonDocument.Parse(await File.ReadAllTextAsync(directory.State));
+        string device = state.RootElement.GetProperty("device").GetString()!;
+        string worker = state.RootElement.GetProperty("process_id").GetInt32().ToString(CultureInfo.InvariantCulture);
+        foreach (MountEntry mount in Mounts.Read().Where(mount => mount.Source == device))
+        {
+            await Tool.TryRunAsync("umount", "-l", mount.MountPoint);
+        }
+
+        await Tool.TryRunAsync("losetup", "-d", device);
+        await Tool.TryRunAsync("kill", "-9", worker);
+        await Tool.TryRunAsync("umount", "-l", directory.Mount);
+        Directory.Delete(directory.Folder, recursive: true);
+    }
+
+    private static bool IsOrphan(AttachedVolume volume)
+    {
+        string[] parts = volume.Name.Split('-');
+        return volume.Name.StartsWith(NamePrefix, StringComparison.Ordinal) && parts.Length == 3 && !Directory.Exists($"/proc/{parts[1]}");
+    }
+}

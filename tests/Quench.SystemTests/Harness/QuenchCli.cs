@@ -1,0 +1,103 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Xunit;
+
+namespace Quench.SystemTests.Harness;
+
+/// <summary>Runs the command line as its users do: as a process, with a vault and a password in its environment.</summary>
+/// <param name="Vault">QUENCH_VAULT; null for none.</param>
+/// <param name="Password">QUENCH_PASSWORD; null for none.</param>
+internal sealed record QuenchCli(string? Vault = null, string? Password = "a password for tests")
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(120);
+
+    /// <summary>The program: QUENCH_CLI, or the one that was built beside this assembly in the same configuration.</summary>
+    internal static string ProgramPath { get; } = FindProgram();
+
+    /// <summary>Lets code of ours that runs inside the tests start its helper processes from the program.</summary>
+    internal static void LendToThisProcess() => Environment.SetEnvironmentVariable("QUENCH_SELF", ProgramPath);
+
+    /// <summary>Makes a vault in a folder.</summary>
+    internal static async Task<QuenchCli> WithNewVaultAsync(string folder)
+    {
+        QuenchCli cli = new(folder);
+        await cli.RunAsync("init");
+        return cli;
+    }
+
+    /// <summary>Starts a command and leaves it running.</summary>
+    internal ProcessRun Start(params IEnumerable<string> arguments) => ProcessRun.Start(StartInfo(arguments));
+
+    /// <summary>Runs a command and answers what came of it, good or bad.</summary>
+    internal async Task<ProcessResult> TryRunAsync(params IEnumerable<string> arguments)
+    {
+        using ProcessRun run = Start(arguments);
+        return await run.EndAsync(s_limit);
+    }
+
+    /// <summary>Runs a command that must succeed.</summary>
+    internal async Task<ProcessResult> RunAsync(params IEnumerable<string> arguments)
+    {
+        ProcessResult result = await TryRunAsync(arguments);
+        Assert.True(result.ExitCode == 0, result.ToString());
+        return result;
+    }
+
+    /// <summary>Backs up and answers the summary that scripts rely on.</summary>
+    internal async Task<JsonElement> BackupAsync(string source, params IEnumerable<string> options)
+    {
+        ProcessResult result = await RunAsync(["backup", source, "--json", .. options]);
+        JsonElement summary = LastLine(result);
+        Assert.Equal("summary", summary.GetProperty("message_type").GetString());
+        return summary;
+    }
+
+    /// <summary>Runs a command that must be refused, with one exit code and one error code.</summary>
+    internal async Task<ProcessResult> RefusedAsync(int exitCode, string code, params IEnumerable<string> arguments)
+    {
+        ProcessResult result = await TryRunAsync(arguments);
+        Assert.True(result.ExitCode == exitCode, $"exit code {exitCode} was expected\n{result}");
+        Assert.Contains($"code: {code}", result.Error, StringComparison.Ordinal);
+        return result;
+    }
+
+    /// <summary>How many points the vault has.</summary>
+    internal async Task<int> CountPointsAsync() => LastLine(await RunAsync("list", "--json")).GetArrayLength();
+
+    /// <summary>The program with its environment; for a test that starts it in an unusual way.</summary>
+    internal ProcessStartInfo StartInfo(IEnumerable<string> arguments)
+    {
+        ProcessStartInfo start = new("dotnet", [ProgramPath, .. arguments]);
+        foreach (string variable in start.Environment.Keys.Where(name => name.StartsWith("QUENCH_", StringComparison.Ordinal) && name != "QUENCH_RUN_DIR").ToArray())
+        {
+            start.Environment.Remove(variable);
+        }
+
+        Set(start, "QUENCH_VAULT", Vault);
+        Set(start, "QUENCH_PASSWORD", Password);
+        return start;
+    }
+
+    private static void Set(ProcessStartInfo start, string variable, string? value)
+    {
+        if (value is not null)
+        {
+            start.Environment[variable] = value;
+        }
+    }
+
+    private static JsonElement LastLine(ProcessResult result)
+    {
+        string line = result.Output.TrimEnd('\n').Split('\n')[^1];
+        return JsonDocument.Parse(line).RootElement.Clone();
+    }
+
+    /// <summary>From artifacts/bin/Quench.SystemTests/CONFIGURATION to artifacts/bin/Quench.Cli/CONFIGURATION.</summary>
+    private static string FindProgram()
+    {
+        string here = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
+        string built = Path.GetFullPath(Path.Combine(here, "..", "..", "Quench.Cli", Path.GetFileName(here), "quench.dll"));
+        string program = Environment.GetEnvironmentVariable("QUENCH_CLI") is { Length: > 0 } named ? Path.GetFullPath(named) : built;
+        return File.Exists(program) ? program : throw new FileNotFoundException($"there is no {program}: build src/Quench.Cli, or name it with QUENCH_CLI", program);
+    }
+}

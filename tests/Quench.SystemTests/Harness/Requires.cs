@@ -1,0 +1,34 @@
+using Quench.Interop.Linux;
+using Xunit;
+
+namespace Quench.SystemTests.Harness;
+
+/// <summary>What a test needs of the machine. Where it is missing the test is skipped and says why.</summary>
+internal static class Requires
+{
+    internal static void Root() => Assert.SkipUnless(ProcessControl.IsRoot, "needs root");
+
+    internal static void Fuse() => Assert.SkipUnless(File.Exists("/dev/fuse"), "needs /dev/fuse");
+
+    internal static void Loop() => Assert.SkipUnless(File.Exists("/dev/loop-control"), "needs loop devices");
+
+    internal static void Tool(params string[] names)
+    {
+        foreach (string name in names)
+        {
+            Assert.SkipUnless(HasTool(name), $"needs {name}");
+        }
+    }
+
+    /// <summary>Everything that a <see cref="LiveVolume"/> stands on.</summary>
+    internal static void LiveVolumes()
+    {
+        Root();
+        Fuse();
+        Loop();
+        Tool("mkfs.ext4", "e2fsck", "mount", "umount", "losetup");
+    }
+
+    internal static bool HasTool(string name) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => folder.Length > 0 && File.Exists(Path.Combine(folder, name)));
+}
