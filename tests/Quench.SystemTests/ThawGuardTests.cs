@@ -3,6 +3,7 @@ using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using Quench.Interop.Block;
 using Quench.Interop.Linux;
+using Quench.Snapshots.Coordination;
 using Quench.SystemTests.Harness;
 using Xunit;
 
@@ -61,6 +62,19 @@ public sealed class ThawGuardTests
         Figures.Say($"thawed at the limit of {limit.TotalMilliseconds:0} ms: {Describe(waits)}");
         Assert.True(waits.Max() <= (limit + s_slack).TotalMilliseconds, $"a write had to wait {waits.Max():0} ms; the limit is {limit.TotalMilliseconds:0} ms");
         await DemandNormalGracePeriodsAsync();
+    }
+
+    [Fact]
+    public async Task A_guard_that_is_killed_leaves_the_kernel_as_it_was()
+    {
+        Requires.LiveVolumes();
+        await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, 64L << 20);
+        ThawGuard guard = await ThawGuard.StartAsync(volume.MountPoint, TestContext.Current.CancellationToken);
+        guard.Arm(TimeSpan.FromSeconds(30));
+        Assert.False(VolumeLife.GracePeriodsAreNormal());
+        await Tool.RunAsync("kill", "-KILL", guard.ProcessId.ToString(CultureInfo.InvariantCulture));
+        guard.Dispose();
+        Assert.True(VolumeLife.GracePeriodsAreNormal());
     }
 
     /// <summary>Has another process freeze the volume, and makes sure that it did.</summary>

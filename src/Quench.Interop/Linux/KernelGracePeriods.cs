@@ -8,13 +8,16 @@ public static class KernelGracePeriods
 {
     private const string Switch = "/sys/kernel/rcu_expedited";
 
+    /// <summary>Whether expedited grace periods are on; false where the kernel has no such switch.</summary>
+    public static bool AreExpedited => File.Exists(Switch) && File.ReadAllText(Switch).Trim() != "0";
+
     /// <summary>Switches expedited grace periods on.</summary>
     /// <returns>False when they were on already or can't be switched: then there is nothing to switch back.</returns>
     public static bool TryExpedite()
     {
         try
         {
-            if (File.ReadAllText(Switch).Trim() != "0")
+            if (AreExpedited)
             {
                 return false;
             }

@@ -33,6 +33,7 @@ public sealed class ThawGuard : IDisposable
     private static readonly TimeSpan s_endLimit = TimeSpan.FromSeconds(30);
 
     private readonly Process _process;
+    private readonly bool _wasExpedited = KernelGracePeriods.AreExpedited;
     private bool _stoodDown;
 
     private ThawGuard(Process process) => _process = process;
@@ -65,6 +66,8 @@ public sealed class ThawGuard : IDisposable
             throw;
         }
     }
+
+    internal int ProcessId => _process.Id;
 
     /// <summary>Starts the clock. Returns when the guard has confirmed it.</summary>
     internal void Arm(TimeSpan limit)
@@ -100,6 +103,12 @@ public sealed class ThawGuard : IDisposable
         if (!_process.WaitForExit(s_endLimit))
         {
             _process.Kill();
+            _process.WaitForExit();
+        }
+
+        if (_process.ExitCode is not (0 or 3 or 4) && !_wasExpedited && KernelGracePeriods.AreExpedited)
+        {
+            KernelGracePeriods.Relax(); // it was killed before it could switch back
         }
 
         _process.Dispose();
