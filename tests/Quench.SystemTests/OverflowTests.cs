@@ -70,7 +70,7 @@ public sealed class OverflowTests
         using CancellationTokenSource enough = new();
         Task writer = Task.Run(() => OverwriteBackwards(volume, 128, enough.Token), TestContext.Current.CancellationToken);
 
-        await cli.RefusedAsync(20, "SNAP-104", "backup", volume.Name, "--diff-area-memory", "1M");
+        await cli.RefusedAsync(20, "SNAP-104", "backup", volume.Name, "--diff-area-size", "1M");
         await enough.CancelAsync();
         await writer; // it had no error
 

@@ -29,10 +29,10 @@ internal sealed class BackupCommand
     private readonly Option<string?> _spill = new("--diff-area")
     {
         HelpName = "FOLDER",
-        Description = "A folder for old blocks that memory has no room for; on another disk than the volume's.",
+        Description = "A folder for old blocks that memory has no room for, on another disk than the volume's; \"none\" for memory alone. /var/tmp when not given.",
     };
 
-    private readonly Option<long?> _size = CommonOptions.Size("--diff-area-size", "The most that may be kept of old blocks, memory included.");
+    private readonly Option<long?> _size = CommonOptions.Size("--diff-area-size", "The most that may be kept of old blocks, memory included. Memory and a tenth of the volume when not given, but no more than half of what is free.");
     private readonly Option<bool> _noFreeze = new("--no-freeze") { Description = "Don't freeze the file system: the point is of crash grade." };
     private readonly Option<double> _freezeLimit = new("--freeze-limit")
     {
@@ -98,7 +98,7 @@ internal sealed class BackupCommand
 
         Privilege.Demand(_host, "take a snapshot of an attached volume");
         return new DiffAreaChoice(parsed.GetValue(_memory), parsed.GetValue(_spill), parsed.GetValue(_size))
-            .For(attached.Volume.Length, freeze: !parsed.GetValue(_noFreeze), TimeSpan.FromSeconds(parsed.GetValue(_freezeLimit)));
+            .For(attached.Volume.Holds, freeze: !parsed.GetValue(_noFreeze), TimeSpan.FromSeconds(parsed.GetValue(_freezeLimit)));
     }
 
     private async Task<CaptureResult> CaptureAsync(

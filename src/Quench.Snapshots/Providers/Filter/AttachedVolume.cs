@@ -1,3 +1,5 @@
+using Quench.Interop.Linux;
+
 namespace Quench.Snapshots.Providers.Filter;
 
 /// <summary>How an attached volume is doing.</summary>
@@ -17,7 +19,12 @@ public enum AttachmentState
 /// <param name="Length">Bytes.</param>
 /// <param name="MountPoint">Where the device is mounted now; null when it is not.</param>
 /// <param name="State">Whether it is served.</param>
-public sealed record AttachedVolume(string Name, string Origin, string Device, long Length, string? MountPoint, AttachmentState State);
+public sealed record AttachedVolume(string Name, string Origin, string Device, long Length, string? MountPoint, AttachmentState State)
+{
+    /// <summary>Whether a file or folder lies on this very volume.</summary>
+    public bool Holds(string path) =>
+        NativeFile.TryGetStatus(path) is { } place && NativeFile.TryGetStatus(Device) is { } device && device.SpecialDevice == place.Device;
+}
 
 /// <summary>How to attach a volume.</summary>
 public sealed record AttachOptions
@@ -35,7 +42,7 @@ public sealed record SnapshotOptions
     /// <summary>A folder for the spill file, used when the memory is full; null for none. Not on the volume itself.</summary>
     public string? SpillFolder { get; init; }
 
-    /// <summary>The most the diff area may hold, memory and spill file together, in bytes; null for what memory and the spill folder's space allow.</summary>
+    /// <summary>The most the diff area may hold, memory and spill file together, in bytes; null for the memory and, in the spill folder, a tenth of the volume but no more than half of what is free there.</summary>
     public long? CapBytes { get; init; }
 
     /// <summary>Freeze the file system that is mounted on the volume.</summary>

@@ -7,6 +7,8 @@ namespace Quench.Snapshots.Providers.Filter;
 /// <summary>Takes snapshots of attached volumes.</summary>
 public static class FilterProvider
 {
+    private const int DefaultShare = 10; // a tenth of the volume, as shadow storage takes on Windows
+
     private static readonly TimeSpan s_drainLimit = TimeSpan.FromSeconds(5);
 
     /// <summary>
@@ -74,16 +76,16 @@ public static class FilterProvider
         return new ControlRequest { Op = "prepare", MemoryBytes = options.MemoryBytes, CapBytes = cap, SpillFolder = spill };
     }
 
-    /// <summary>How much of a folder's free space a spill file may take: half.</summary>
+    /// <summary>How much a spill file may take when nobody says: a tenth of the volume, but no more than half of what is free in the folder.</summary>
     /// <exception cref="QuenchException">SNAP-107: it lies on the very volume that is being imaged, or is not there.</exception>
     private static long SpillRoom(AttachedVolume volume, string folder)
     {
-        if (NativeFile.TryGetStatus(folder) is not { Kind: FileKind.Directory } status)
+        if (NativeFile.TryGetStatus(folder) is not { Kind: FileKind.Directory })
         {
             throw new QuenchException("SNAP-107", $"{folder} is not a folder", "name an existing folder with --diff-area") { ExitCode = 2 };
         }
 
-        if (NativeFile.TryGetStatus(volume.Device) is { } device && device.SpecialDevice == status.Device)
+        if (volume.Holds(folder))
         {
             throw new QuenchException("SNAP-107", $"the diff area {folder} lies on the volume that is being imaged", "choose a folder on another file system with --diff-area")
             {
@@ -92,6 +94,6 @@ public static class FilterProvider
             };
         }
 
-        return new DriveInfo(folder).AvailableFreeSpace / 2;
+        return Math.Min(volume.Length / DefaultShare, new DriveInfo(folder).AvailableFreeSpace / 2);
     }
 }
