@@ -24,7 +24,7 @@ internal static class ExitCodes
         (Usage, "the command line was not understood"),
         (LowerGrade, "a point was made, but of a lower grade than --require asks for"),
         (NoVault, "there is no vault at that place"),
-        (InUse, "the source, the target or the vault is in use or locked"),
+        (InUse, "the source, the target or the volume's one snapshot is in use"),
         (WrongPassword, "no password, or a wrong one"),
         (SnapshotInvalidated, "the snapshot was lost while it was imaged (diff area full); the volume is unaffected"),
         (Mismatch, "verification or proof found damage or a difference"),

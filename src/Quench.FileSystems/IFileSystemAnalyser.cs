@@ -13,6 +13,9 @@ public interface IFileSystemAnalyser
     string Name { get; }
 
     /// <summary>Looks at a volume.</summary>
+    /// <param name="volume">Only read. Must not change meanwhile.</param>
+    /// <param name="condition">In what condition it was at the moment that it shows.</param>
+    /// <param name="cancellationToken">Gives up between reads.</param>
     /// <returns>Null when the volume is not of this family; otherwise what was found.</returns>
-    ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, CancellationToken cancellationToken);
+    ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken);
 }

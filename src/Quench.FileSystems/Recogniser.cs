@@ -15,15 +15,16 @@ public static class Recogniser
     /// was recognised. Content alone never makes it throw.
     /// </returns>
     /// <param name="volume">Only read. Must not change meanwhile: a snapshot, or a volume that nobody writes.</param>
+    /// <param name="condition">In what condition it was at the moment that it shows.</param>
     /// <param name="cancellationToken">Gives up between reads.</param>
     /// <exception cref="IOException">The medium failed.</exception>
-    public static async ValueTask<VolumeAnalysis> AnalyseAsync(IBlockReader volume, CancellationToken cancellationToken)
+    public static async ValueTask<VolumeAnalysis> AnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(volume);
         VolumeAnalysis? found = null;
         foreach (IFileSystemAnalyser analyser in s_analysers)
         {
-            VolumeAnalysis? answer = await analyser.TryAnalyseAsync(volume, cancellationToken);
+            VolumeAnalysis? answer = await analyser.TryAnalyseAsync(volume, condition, cancellationToken);
             if (answer is not null && found is not null)
             {
                 return InDoubt(volume, found, $"the volume also holds the superblock of another file system ({analyser.Name})");

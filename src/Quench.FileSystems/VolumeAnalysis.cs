@@ -28,7 +28,7 @@ public enum FileSystemState
     /// <summary>Unmounted or frozen in order; nothing to replay.</summary>
     Clean,
 
-    /// <summary>Its journal holds work to replay, as after a power cut; a mount repairs that.</summary>
+    /// <summary>As after a power cut: its journal holds work to replay, which a mount does; without a journal a check puts it in order.</summary>
     NeedsRecovery,
 
     /// <summary>It was not unmounted in order and has no journal to say what is missing, or it has noted errors: check it.</summary>

@@ -215,6 +215,36 @@ public sealed class BadInputTests(BadInputFixture shared) : IClassFixture<BadInp
     }
 
     [Fact]
+    public async Task A_refused_attach_leaves_nothing_that_looks_like_a_volume()
+    {
+        Requires.LiveVolumes();
+        const string Name = "quench-test-refused";
+        File.WriteAllBytes(_folder["odd.img"], new byte[8192 + 100]);
+        File.WriteAllBytes(_folder["empty.img"], []);
+
+        await Cli.RefusedAsync(Failed, "BLOCK-101", "attach", _folder["no-such.img"], "--name", Name);
+        await Cli.RefusedAsync(Failed, "SNAP-140", "attach", _folder["odd.img"], "--name", Name);
+        await Cli.RefusedAsync(Failed, "SNAP-140", "attach", _folder["empty.img"], "--name", Name);
+
+        string root = Environment.GetEnvironmentVariable("QUENCH_RUN_DIR") ?? "/run/quench";
+        Assert.False(Directory.Exists(Path.Combine(root, "volumes", Name)));
+    }
+
+    [Fact]
+    public async Task A_file_system_without_a_journal_is_imaged_while_it_is_used()
+    {
+        Requires.LiveVolumes();
+        await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, BadInputFixture.SourceLength, ["-O", "^has_journal"]);
+        VolumeLife.WriteThrough(volume.MountPoint);
+        QuenchCli cli = await QuenchCli.WithNewVaultAsync(_folder["vault"]);
+
+        await cli.RunAsync("backup", volume.Name);
+        await cli.RunAsync("restore", "latest", _folder["back.img"]);
+
+        await RestoredImage.DemandCleanAsync(_folder["back.img"], VolumeKind.Ext4);
+    }
+
+    [Fact]
     public async Task A_volume_that_is_attached_or_mounted_is_not_attached_again()
     {
         Requires.LiveVolumes();

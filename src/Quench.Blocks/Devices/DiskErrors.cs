@@ -20,6 +20,7 @@ internal static class DiskErrors
     internal static QuenchException InUse(string path, Exception? cause = null) =>
         new("BLOCK-103", $"{path} is in use: it is mounted, attached, or open in another program", "unmount or detach it first; `lsblk` and `fuser -v` show who holds it", cause)
         {
+            ExitCode = 11,
             CanRetry = true,
         };
 

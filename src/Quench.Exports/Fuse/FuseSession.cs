@@ -15,7 +15,7 @@ namespace Quench.Exports.Fuse;
 ///                                                 ├ 16 ──┼ payload of a read, straight from O_DIRECT
 ///                                                 reply header
 /// </code>
-/// Eight threads on one descriptor measured best on two cores; one descriptor a thread gained nothing (docs/performance.md).
+/// Eight threads on one descriptor measured best on two cores; one descriptor a thread gained nothing.
 /// Thread-safe. Disposing unmounts, which ends the threads.
 /// </remarks>
 public sealed partial class FuseSession : IDisposable

@@ -10,7 +10,7 @@ internal sealed class Ext4Analyser : IFileSystemAnalyser
     public string Name => "ext";
 
     /// <inheritdoc/>
-    public async ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, CancellationToken cancellationToken)
+    public async ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
     {
         long length = volume.Geometry.Length;
         if (length < Superblock.Offset + Superblock.Size)
@@ -26,6 +26,11 @@ internal sealed class Ext4Analyser : IFileSystemAnalyser
         }
 
         FileSystemFacts facts = new Superblock(superblock).Facts();
+        if (condition != VolumeCondition.AtRest && new Superblock(superblock).MayBeInUseWithoutJournal)
+        {
+            return InUseWithoutJournal(length, facts, condition);
+        }
+
         try
         {
             return await AnalyseAsync(volume, superblock, facts, cancellationToken);
@@ -57,6 +62,21 @@ internal sealed class Ext4Analyser : IFileSystemAnalyser
         UsedBlocks used = await UsedBlockMap.DrawAsync(layout, groups, reader, volume.Geometry.Length, cancellationToken);
         return new VolumeAnalysis(facts, used, Doubt: null);
     }
+
+    /// <summary>
+    /// Without a journal the mark of an orderly end is taken away by the mount and comes back with the unmount, so a sound file system in use
+    /// looks like one that was never unmounted. Frozen it is in order on the disk. But nothing on the disk says whether it was in order when it
+    /// was mounted: it may have been mounted unchecked after a crash, and then its bitmaps may call blocks free that hold files. So nothing is left out.
+    /// </summary>
+    private static VolumeAnalysis InUseWithoutJournal(long length, FileSystemFacts facts, VolumeCondition condition) => condition == VolumeCondition.Frozen
+        ? VolumeAnalysis.AllInUse(
+            length,
+            facts with { State = FileSystemState.Clean },
+            $"the {facts.Type} file system is mounted and has no journal, so nothing on it vouches for the bitmaps that it was mounted with")
+        : VolumeAnalysis.AllInUse(
+            length,
+            facts with { State = FileSystemState.NeedsRecovery },
+            $"the {facts.Type} file system was in use, not frozen and without a journal, so its bitmaps may lag behind its files");
 
     /// <summary>Reads the superblock again as the journal leaves it.</summary>
     private static async ValueTask RereadAsync(MetadataReader reader, byte[] superblock, CancellationToken cancellationToken)

@@ -48,6 +48,10 @@ internal readonly ref struct Superblock(ReadOnlySpan<byte> bytes)
 
     public SuperblockState State => (SuperblockState)ReadUInt16LittleEndian(_bytes[0x3A..]);
 
+    /// <summary>What a sound file system without a journal looks like while it is mounted: not marked valid, and no errors noted.</summary>
+    public bool MayBeInUseWithoutJournal =>
+        !Has(CompatibleFeatures.HasJournal) && (State & (SuperblockState.Valid | SuperblockState.Errors | SuperblockState.FastCommitReplay)) == 0;
+
     public uint Revision => ReadUInt32LittleEndian(_bytes[0x4C..]);
 
     public ushort DynamicInodeSize => ReadUInt16LittleEndian(_bytes[0x58..]);

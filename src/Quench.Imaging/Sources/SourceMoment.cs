@@ -65,7 +65,7 @@ public sealed class SourceMoment : IAsyncDisposable
         ISnapshot snapshot = await FilterProvider.TakeAsync(volume, options, clock, cancellationToken);
         try
         {
-            return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, cancellationToken));
+            return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, ConditionOf(volume, snapshot), cancellationToken));
         }
         catch
         {
@@ -74,12 +74,17 @@ public sealed class SourceMoment : IAsyncDisposable
         }
     }
 
+    private static VolumeCondition ConditionOf(AttachedVolume volume, ISnapshot snapshot) =>
+        volume.MountPoint is null ? VolumeCondition.AtRest
+        : snapshot.Grade == SnapshotGrade.FileSystem ? VolumeCondition.Frozen
+        : VolumeCondition.Running;
+
     private static async Task<SourceMoment> TakeColdAsync(string path, TimeProvider clock, CancellationToken cancellationToken)
     {
         VolumeAnalysis? analysis = null;
         async Task<SnapshotGrade> JudgeAsync(IBlockReader volume, CancellationToken token)
         {
-            analysis = await Recogniser.AnalyseAsync(volume, token);
+            analysis = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, token);
             return analysis.FileSystem?.State == FileSystemState.Clean ? SnapshotGrade.FileSystem : SnapshotGrade.Crash;
         }
 

@@ -50,7 +50,4 @@ public sealed record SnapshotOptions
 
     /// <summary>How long the freeze may last.</summary>
     public TimeSpan FreezeLimit { get; init; } = TimeSpan.FromSeconds(5);
-
-    /// <summary>Bytes of a protected block; a power of two from 4 KiB.</summary>
-    public int BlockSize { get; init; } = 4096;
 }

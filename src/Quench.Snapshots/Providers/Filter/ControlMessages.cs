@@ -11,8 +11,6 @@ internal sealed record ControlRequest
 
     public long CapBytes { get; init; }
 
-    public int BlockSize { get; init; }
-
     public string? SpillFolder { get; init; }
 
     public double LimitMilliseconds { get; init; }

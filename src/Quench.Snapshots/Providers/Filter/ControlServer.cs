@@ -16,9 +16,11 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 {
     private const int MaxSavedExtents = 4096;
 
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
+
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    private readonly SnapshotTurn _turn = new(); // taken while some connection has a snapshot prepared or active, and for good once detached
     private int _snapshotCount;
-    private int _held; // 1 while some connection has a snapshot prepared or active
 
     /// <summary>Opens the door.</summary>
     internal void Start()
@@ -117,7 +119,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
         private ControlReply Prepare(ControlRequest request)
         {
-            if (_snapshot is not null || Interlocked.Exchange(ref server._held, 1) != 0)
+            if (_snapshot is not null || !server._turn.TryTake(s_patience))
             {
                 throw new QuenchException(
                     "SNAP-101", $"volume {server.Directory.Name} has a snapshot already", "wait until the backup that holds it ends, then try again")
@@ -136,7 +138,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
             {
                 if (_snapshot is null)
                 {
-                    Volatile.Write(ref server._held, 0);
+                    server._turn.Release();
                 }
             }
 
@@ -185,7 +187,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
         private ControlReply Detach()
         {
-            if (Volatile.Read(ref server._held) != 0)
+            if (_snapshot is not null || !server._turn.TryTake(s_patience))
             {
                 throw new QuenchException("SNAP-132", $"volume {server.Directory.Name} has a snapshot", "wait until the backup that holds it ends, then detach")
                 {
@@ -195,7 +197,18 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
                 };
             }
 
-            HasDetached = server.TryDetach();
+            try
+            {
+                HasDetached = server.TryDetach();
+            }
+            finally
+            {
+                if (!HasDetached)
+                {
+                    server._turn.Release();
+                }
+            }
+
             return HasDetached
                 ? new ControlReply()
                 : throw new QuenchException("SNAP-133", $"volume {server.Directory.Name} is mounted or open", "unmount it first; `fuser -vm` shows who uses it")
@@ -220,7 +233,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
             {
                 server.Volume.Deactivate(_snapshot);
                 _snapshot = null;
-                Volatile.Write(ref server._held, 0);
+                server._turn.Release();
             }
         }
     }

@@ -19,7 +19,7 @@ public static class FilterAttachment
     /// <param name="name">The name it is known by until it is detached.</param>
     /// <param name="options">How.</param>
     /// <param name="cancellationToken">Gives up; a worker that was started is ended.</param>
-    /// <exception cref="QuenchException">SNAP-130, SNAP-134, SNAP-135, SNAP-136, BLOCK-101 to BLOCK-105.</exception>
+    /// <exception cref="QuenchException">SNAP-130, SNAP-134, SNAP-135, SNAP-136, SNAP-140, BLOCK-101 to BLOCK-105. Nothing of the attempt stays, but for the log of a worker that did not start.</exception>
     public static async Task<AttachedVolume> AttachAsync(string originPath, string name, AttachOptions options, CancellationToken cancellationToken)
     {
         FilterDirectory directory = FilterDirectory.For(name);

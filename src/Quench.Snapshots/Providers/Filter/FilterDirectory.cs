@@ -35,6 +35,9 @@ internal sealed record FilterDirectory(string Name)
     internal static IEnumerable<FilterDirectory> All() =>
         Directory.Exists(Root) ? Directory.EnumerateDirectories(Root).Order(StringComparer.Ordinal).Select(folder => new FilterDirectory(Path.GetFileName(folder))) : [];
 
+    /// <summary>Removes the folder with all that is in it. Only for who has its lock, and after the FUSE directory was unmounted.</summary>
+    internal void Remove() => Directory.Delete(Folder, recursive: true);
+
     /// <summary>The folder for a name that a user chose.</summary>
     /// <exception cref="QuenchException">SNAP-130: the name can't be one.</exception>
     internal static FilterDirectory For(string name)

@@ -22,6 +22,7 @@ public static class FilterWorker
     public const string CommandName = "filter-worker";
 
     private const int BlockSize = 4096;
+    private const int SmallestSector = 512; // of a loop device
 
     /// <summary>Runs a worker until its volume is detached.</summary>
     /// <param name="arguments">The name, the origin's path, the number of threads.</param>
@@ -58,13 +59,27 @@ public static class FilterWorker
         ProcessControl.TryAvoidOutOfMemoryKiller();
         ProcessControl.TryBecomeIoFlusher();
         using SafeFileHandle mark = TakeName(directory);
+        try
+        {
+            await ServeNamedAsync(directory, originPath, threads, output);
+        }
+        catch when (!File.Exists(directory.State))
+        {
+            directory.Remove(); // nothing was attached and the name is ours: leave nothing that would look like a volume
+            throw;
+        }
+    }
+
+    private static async Task ServeNamedAsync(FilterDirectory directory, string originPath, int threads, Stream output)
+    {
         await using Disk origin = Disk.Open(originPath, DeviceAccess.ReadWrite, exclusive: true);
+        int sectorSize = SectorSizeFor(origin.Geometry, originPath);
         FilterVolume volume = new(origin, BlockSize);
         Directory.CreateDirectory(directory.Mount);
         FuseDevice.TryUnmount(directory.Mount, detach: true); // what a dead worker may have left
         using FuseSession session = FuseSession.Mount(directory.Mount, "quench:" + directory.Name, threads, Report);
         string file = session.Add("volume", volume);
-        string device = AttachLoop(file, origin.Geometry.SectorSize, directory.Name);
+        string device = AttachLoop(file, sectorSize, directory.Name);
         ProcessControl.TryLockMemory();
         TaskCompletionSource detached = new(TaskCreationOptions.RunContinuationsAsynchronously);
         using ControlServer control = new(directory, volume, session, () => LoopDevice.TryDetach(device), () => detached.TrySetResult());
@@ -77,28 +92,61 @@ public static class FilterWorker
         File.Delete(directory.State);
     }
 
+    /// <summary>The sector of the block device, and with it the proof that the origin can be one: a last part of a sector would be cut off.</summary>
+    private static int SectorSizeFor(BlockGeometry origin, string path)
+    {
+        int sectorSize = Math.Max(origin.SectorSize, SmallestSector);
+        return origin.Length > 0 && origin.Length % sectorSize == 0
+            ? sectorSize
+            : throw new QuenchException(
+                "SNAP-140",
+                origin.Length == 0
+                    ? $"{path} is empty, so there is nothing to attach"
+                    : string.Create(CultureInfo.InvariantCulture, $"{path} has {origin.Length} bytes, which is not a whole number of sectors of {sectorSize} bytes"),
+                "lengthen it to whole sectors (truncate --size=%4096), or choose another device or image file")
+            {
+                Effect = "nothing was attached",
+            };
+    }
+
     /// <summary>Claims the name for this process's life.</summary>
     private static SafeFileHandle TakeName(FilterDirectory directory)
     {
-        Directory.CreateDirectory(directory.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        SafeFileHandle mark = NativeFile.Open(directory.Lock, OpenMode.ReadWrite | OpenMode.Create);
-        if (AdvisoryLock.TryTake(mark))
+        while (true)
         {
-            return mark;
-        }
+            Directory.CreateDirectory(directory.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            SafeFileHandle mark = NativeFile.Open(directory.Lock, OpenMode.ReadWrite | OpenMode.Create);
+            if (!AdvisoryLock.TryTake(mark))
+            {
+                mark.Dispose();
+                throw NameInUse(directory);
+            }
 
-        mark.Dispose();
-        throw new QuenchException("SNAP-135", $"a volume named {directory.Name} is attached already", "choose another name; `quench volumes` lists those in use")
+            if (IsStillNamed(mark, directory.Lock))
+            {
+                return mark;
+            }
+
+            mark.Dispose(); // whoever had the name before us has just removed the folder, and this file with it
+        }
+    }
+
+    private static bool IsStillNamed(SafeFileHandle file, string path) =>
+        NativeFile.TryGetStatus(path) is { } there
+        && NativeFile.TryGetStatus(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{file.DangerousGetHandle()}")) is { } ours
+        && there.Inode == ours.Inode;
+
+    private static QuenchException NameInUse(FilterDirectory directory) =>
+        new("SNAP-135", $"a volume named {directory.Name} is attached already", "choose another name; `quench volumes` lists those in use")
         {
             ExitCode = 11,
             Effect = "nothing was attached",
         };
-    }
 
     private static string AttachLoop(string file, int sectorSize, string name)
     {
         using SafeFileHandle backing = NativeFile.Open(file, OpenMode.ReadWrite | OpenMode.Direct);
-        return LoopDevice.Attach(backing, Math.Max(sectorSize, 512), readOnly: false, "quench:" + name);
+        return LoopDevice.Attach(backing, sectorSize, readOnly: false, "quench:" + name);
     }
 
     private static void Report(Exception failure) =>

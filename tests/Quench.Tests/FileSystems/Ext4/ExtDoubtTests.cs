@@ -256,7 +256,7 @@ public sealed class ExtDoubtTests(ITestOutputHelper output)
     private static async Task<VolumeAnalysis> AnalyseAsync(byte[] image)
     {
         await using TestVolume volume = TestVolume.Over(image);
-        return await Recogniser.AnalyseAsync(volume, TestContext.Current.CancellationToken);
+        return await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
     }
 
     private static async Task ExpectDoubtAsync(byte[] image, string sentence)

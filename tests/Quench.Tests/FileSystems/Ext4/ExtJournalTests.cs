@@ -114,7 +114,7 @@ public sealed class ExtJournalTests(ITestOutputHelper output)
         image[(first * 1024) + (where == "journal superblock" ? 0x1B : (2 * 1024) + 77)] ^= 4;
 
         await using TestVolume volume = TestVolume.Over(image);
-        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, TestContext.Current.CancellationToken);
+        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
         Assert.Contains(sentence, ours.Doubt, StringComparison.Ordinal);
         Assert.Equal(image.Length, ours.Used.TotalLength);
     }
@@ -160,6 +160,51 @@ public sealed class ExtJournalTests(ITestOutputHelper output)
         Assert.Null(ours.Doubt);
         Assert.Equal(FileSystemState.Clean, ours.FileSystem!.State);
         Assert.Null(ExtWitness.Compare(ours.Used, await ExtWitness.AskDumpe2fsAsync(folder["frozen.img"])));
+    }
+
+    [Theory]
+    [InlineData("ext2", "-b 1024")]
+    [InlineData("ext4", "-b 4096 -O ^has_journal")]
+    public async Task A_mounted_file_system_without_a_journal_is_believed_as_far_as_its_condition_vouches(string type, string makeArguments)
+    {
+        Tool.RequireRoot();
+        Tool.Require("mke2fs", "mount", "umount", "losetup", "fsfreeze", "e2fsck");
+        using TempFolder folder = new();
+        await using MountedImage mounted = await MountedImage.MakeAsync(folder, type, makeArguments, "32M");
+        await LiveOnAsync(mounted.Folder, new Random(5));
+        await mounted.WhileFrozenAsync(() => mounted.CopyAsync(folder["frozen.img"]));
+
+        VolumeAnalysis frozen = await AnalyseAsync(folder["frozen.img"], VolumeCondition.Frozen);
+        Assert.Equal(FileSystemState.Clean, frozen.FileSystem!.State);
+        (int code, string said, string error) = await Tool.TryRunAsync("e2fsck", "-fn", folder["frozen.img"]);
+        Assert.True(code == 0, said + error); // an outside witness that frozen is in order
+
+        VolumeAnalysis running = await AnalyseAsync(folder["frozen.img"], VolumeCondition.Running);
+        Assert.Equal(FileSystemState.NeedsRecovery, running.FileSystem!.State);
+        Assert.Equal(FileSystemState.Unsound, (await AnalyseAsync(folder["frozen.img"])).FileSystem!.State);
+        Assert.All([frozen, running], analysis =>
+        {
+            Assert.Contains("journal", analysis.Doubt, StringComparison.Ordinal);
+            Assert.Equal(32L << 20, analysis.Used.TotalLength);
+        });
+    }
+
+    [Fact]
+    public async Task Noted_errors_are_unsound_in_every_condition()
+    {
+        Tool.Require("mke2fs");
+        using TempFolder folder = new();
+        await Tool.RunAsync("mke2fs", "-q", "-F", "-t", "ext2", "-b", "1024", folder["errors.img"], "4M");
+        byte[] image = await File.ReadAllBytesAsync(folder["errors.img"], TestContext.Current.CancellationToken);
+        image[1024 + 0x3A] = 2; // s_state: errors noted, not valid
+        await File.WriteAllBytesAsync(folder["errors.img"], image, TestContext.Current.CancellationToken);
+
+        foreach (VolumeCondition condition in Enum.GetValues<VolumeCondition>())
+        {
+            VolumeAnalysis ours = await AnalyseAsync(folder["errors.img"], condition);
+            Assert.Equal(FileSystemState.Unsound, ours.FileSystem!.State);
+            Assert.Equal(image.Length, ours.Used.TotalLength);
+        }
     }
 
     [Fact]
@@ -227,10 +272,10 @@ public sealed class ExtJournalTests(ITestOutputHelper output)
         await Tool.RunAsync("debugfs", "-w", "-f", folder["script"], folder[image]);
     }
 
-    private static async Task<VolumeAnalysis> AnalyseAsync(string image)
+    private static async Task<VolumeAnalysis> AnalyseAsync(string image, VolumeCondition condition = VolumeCondition.AtRest)
     {
         await using TestVolume volume = TestVolume.OverFile(image);
-        return await Recogniser.AnalyseAsync(volume, TestContext.Current.CancellationToken);
+        return await Recogniser.AnalyseAsync(volume, condition, TestContext.Current.CancellationToken);
     }
 
     private static async Task ExpectAsE2fsckReplaysAsync(TempFolder folder, string image)

@@ -49,7 +49,7 @@ public sealed class ExtWitnessTests(ITestOutputHelper output)
     private static async IAsyncEnumerable<string> DifferencesAsync(ExtRecipe recipe, string image)
     {
         await using TestVolume volume = TestVolume.OverFile(image, recipe.Deleted.Count % 2 == 0 || recipe.Tail % 4096 != 0 ? 512 : 4096);
-        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, TestContext.Current.CancellationToken);
+        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
         if (ours.Doubt is not null || ours.FileSystem?.State != FileSystemState.Clean)
         {
             yield return $"not mapped: {ours.Doubt} ({ours.FileSystem})";
