@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Microsoft.Win32.SafeHandles;
 using Quench.Interop.Linux;
 
 namespace Quench.Snapshots.Providers.Filter;
@@ -21,26 +20,31 @@ public static class FilterVolumes
             ?? volumes.FirstOrDefault(volume => volume.Device == full || volume.Origin == full || MountPointsOf(volume.Device).Contains(full));
     }
 
-    /// <summary>Whether an attachment's worker is alive: it holds its lock for its whole life.</summary>
-    internal static bool IsServed(FilterDirectory directory)
-    {
-        using SafeFileHandle mark = NativeFile.Open(directory.Lock, OpenMode.ReadWrite);
-        return !AdvisoryLock.TryTake(mark);
-    }
-
+    /// <summary>What is attached under a name; null when nothing is, or when it is being detached this very moment.</summary>
     internal static AttachedVolume? TryRead(FilterDirectory directory)
     {
-        if (!File.Exists(directory.State) || !File.Exists(directory.Lock))
+        AttachmentRecord? record;
+        try
+        {
+            record = JsonSerializer.Deserialize(File.ReadAllText(directory.State), ControlJson.Default.AttachmentRecord);
+        }
+        catch (Exception failure) when (failure is FileNotFoundException or DirectoryNotFoundException)
         {
             return null;
         }
 
-        AttachmentRecord? record = JsonSerializer.Deserialize(File.ReadAllText(directory.State), ControlJson.Default.AttachmentRecord);
         return record is null
             ? null
             : new AttachedVolume(
                 record.Name, record.Origin, record.Device, record.Length, MountPointsOf(record.Device).FirstOrDefault(),
                 IsServed(directory) ? AttachmentState.Serving : AttachmentState.Dead);
+    }
+
+    /// <summary>Whether the attachment's worker is alive: a dead one's door does not open.</summary>
+    private static bool IsServed(FilterDirectory directory)
+    {
+        using ControlClient? client = ControlClient.TryConnect(directory);
+        return client is not null;
     }
 
     /// <summary>Where a device is mounted. By number, and by source for file systems that show numbers of their own, as btrfs does.</summary>

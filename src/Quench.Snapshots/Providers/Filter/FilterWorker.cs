@@ -72,6 +72,7 @@ public static class FilterWorker
 
     private static async Task ServeNamedAsync(FilterDirectory directory, string originPath, int threads, Stream output)
     {
+        DemandNoRemains(directory);
         await using Disk origin = Disk.Open(originPath, DeviceAccess.ReadWrite, exclusive: true);
         int sectorSize = SectorSizeFor(origin.Geometry, originPath);
         FilterVolume volume = new(origin, BlockSize);
@@ -80,16 +81,46 @@ public static class FilterWorker
         using FuseSession session = FuseSession.Mount(directory.Mount, "quench:" + directory.Name, threads, Report);
         string file = session.Add("volume", volume);
         string device = AttachLoop(file, sectorSize, directory.Name);
-        ProcessControl.TryLockMemory();
-        TaskCompletionSource detached = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        using ControlServer control = new(directory, volume, session, () => LoopDevice.TryDetach(device), () => detached.TrySetResult());
-        control.Start();
-        AttachmentRecord record = new(directory.Name, Path.GetFullPath(originPath), device, volume.Length, Environment.ProcessId);
-        await File.WriteAllTextAsync(directory.State, JsonSerializer.Serialize(record, ControlJson.Default.AttachmentRecord));
-        Answer(output, new ControlReply { Path = device });
-        await detached.Task;
+        try
+        {
+            await ServeDeviceAsync(directory, new AttachmentRecord(directory.Name, Path.GetFullPath(originPath), device, volume.Length, Environment.ProcessId), volume, session, output);
+        }
+        catch when (!File.Exists(directory.State))
+        {
+            LoopDevice.TryDetach(device); // nobody has been told of it yet
+            throw;
+        }
+
         origin.Flush();
         File.Delete(directory.State);
+    }
+
+    private static async Task ServeDeviceAsync(
+        FilterDirectory directory, AttachmentRecord record, FilterVolume volume, FuseSession session, Stream output)
+    {
+        ProcessControl.TryLockMemory();
+        TaskCompletionSource detached = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        using ControlServer control = new(directory, volume, session, () => LoopDevice.TryDetach(record.Device), () => detached.TrySetResult());
+        control.Start();
+        string draft = directory.State + ".new";
+        await File.WriteAllTextAsync(draft, JsonSerializer.Serialize(record, ControlJson.Default.AttachmentRecord));
+        NativeFile.TryRenameNoReplace(draft, directory.State); // whoever lists volumes sees all of it or nothing
+        Answer(output, new ControlReply { Path = record.Device });
+        await detached.Task;
+    }
+
+    /// <summary>Refuses a name whose last worker died: its device is still there, and its books must not be lost.</summary>
+    private static void DemandNoRemains(FilterDirectory directory)
+    {
+        if (File.Exists(directory.State))
+        {
+            throw new QuenchException(
+                "SNAP-141", $"the last worker of volume {directory.Name} died, and its device is still there", $"unmount it, then `quench detach {directory.Name}`, then attach again")
+            {
+                ExitCode = 11,
+                Effect = "nothing was attached",
+            };
+        }
     }
 
     /// <summary>The sector of the block device, and with it the proof that the origin can be one: a last part of a sector would be cut off.</summary>
