@@ -47,7 +47,7 @@ public sealed class BackupSession : IAsyncDisposable
         _generation = start.Generation;
         _chunkSize = start.ChunkSize;
         _sealed = new SealedChunkPool(Math.Max(_chunkSize, MapTree.PageSize) + SealedLayout.Overhead);
-        _packs = new PackWriter(_store, _keys, _session, start.Openers, start.PackTarget, _generation);
+        _packs = new PackWriter(_store, _keys, _session, start.PackTarget, _generation);
         _packs.Count(start.RegisteredBytes);
     }
 
@@ -81,7 +81,7 @@ public sealed class BackupSession : IAsyncDisposable
     public ChunkSealer NewSealer() => NewSealer(ChunkSealer.DefaultLevel);
 
     /// <summary>A sealer for one lane that compresses harder or faster.</summary>
-    /// <param name="compressionLevel">zstd's level: 1 is the default, up to 19 is smaller, below 0 down to -7 is faster. Any reader reads all of them.</param>
+    /// <param name="compressionLevel">zstd's level: -1 is the default, 1 up to 19 is smaller, below -1 down to -7 is faster. Any reader reads all of them.</param>
     public ChunkSealer NewSealer(int compressionLevel)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(compressionLevel, ChunkSealer.FastestLevel);
@@ -228,7 +228,6 @@ internal sealed record SessionStart(
     VaultKeys Keys,
     TimeProvider Clock,
     SessionKey Session,
-    ChunkOpenerPool Openers,
     IChunkIndex Known,
     IReadOnlyList<Guid> Previous,
     long Generation,

@@ -6,7 +6,7 @@ public sealed record CaptureSettings
     /// <summary>Reads in flight.</summary>
     public int ReadLanes { get; init; } = 4;
 
-    /// <summary>Hashers, and sealers: one of each for a core.</summary>
+    /// <summary>Lanes that hash and seal: one for a core.</summary>
     public int WorkLanes { get; init; } = Environment.ProcessorCount;
 
     /// <summary>Bytes of a read; chunks are never cut, so a larger chunk makes a larger read.</summary>

@@ -5,37 +5,22 @@ using Quench.Blocks.Buffers;
 namespace Quench.Imaging.Capture;
 
 /// <summary>
-/// A run of chunks on its way through the stages, in one aligned buffer. Each stage that keeps a part of it holds it with
-/// <see cref="Hold"/>; the last <see cref="LetGo"/> returns it to its pool.
+/// A run of chunks on its way through the stages, in one aligned buffer. It has one owner at a time, the stage that it has
+/// been handed to; <see cref="LetGo"/> returns it to its pool.
 /// </summary>
 internal sealed class Segment(SegmentPool pool, BufferLease buffer)
 {
-    private int _holders;
-
     /// <summary>Where on the volume it lies.</summary>
     public Extent Extent { get; private set; }
 
     /// <summary>Its bytes.</summary>
     public Memory<byte> Bytes => buffer.Memory[..(int)Extent.Length];
 
-    /// <summary>Gives it a place on the volume and one holder.</summary>
-    public void Load(Extent extent)
-    {
-        Extent = extent;
-        Volatile.Write(ref _holders, 1);
-    }
+    /// <summary>Gives it a place on the volume.</summary>
+    public void Load(Extent extent) => Extent = extent;
 
-    /// <summary>Adds a holder. Only a holder may do so.</summary>
-    public void Hold() => Interlocked.Increment(ref _holders);
-
-    /// <summary>Ends a hold; after the last the bytes belong to somebody else.</summary>
-    public void LetGo()
-    {
-        if (Interlocked.Decrement(ref _holders) == 0)
-        {
-            pool.Return(this);
-        }
-    }
+    /// <summary>Ends its use; its bytes belong to somebody else then.</summary>
+    public void LetGo() => pool.Return(this);
 
     internal void Free() => buffer.Dispose();
 }

@@ -8,7 +8,7 @@ using Quench.Vault;
 namespace Quench.Imaging.Capture;
 
 /// <summary>
-/// Images one snapshot into a vault: plan, then read → hash → seal → store as stages joined by bounded channels, then (if asked)
+/// Images one snapshot into a vault: plan, then read → hash and seal → store as stages joined by bounded channels, then (if asked)
 /// proof, then commit. Memory is bounded by <see cref="CaptureSettings.SegmentsInMemory"/> whatever the volume's size.
 /// </summary>
 public static class VolumeCapture
@@ -52,19 +52,16 @@ public static class VolumeCapture
         CaptureSettings settings = request.Settings with { SegmentBytes = Math.Max(request.Settings.SegmentBytes, plan.ChunkSize) };
         using SegmentPool segments = new(settings.SegmentsInMemory, settings.SegmentBytes);
         Channel<Segment> read = Channel.CreateBounded<Segment>(ChannelDepth);
-        Channel<FreshChunk> fresh = Channel.CreateBounded<FreshChunk>(ChannelDepth);
         Channel<SealedChunk> sealedChunks = Channel.CreateBounded<SealedChunk>(ChannelDepth);
         ReadStage reading = new(request.Snapshot, plan, segments, settings, release: !request.Prove, activity);
-        HashStage hashing = new(plan, session, image, settings.WorkLanes);
-        SealStage sealing = new(session, settings.WorkLanes);
+        SealStage sealing = new(plan, session, image, settings.WorkLanes);
         StoreStage storing = new(session);
         try
         {
             await TaskGroup.RunAsync(
                 [
                     token => reading.RunAsync(read.Writer, token),
-                    token => hashing.RunAsync(read.Reader, fresh.Writer, token),
-                    token => sealing.RunAsync(fresh.Reader, sealedChunks.Writer, token),
+                    token => sealing.RunAsync(read.Reader, sealedChunks.Writer, token),
                     token => storing.RunAsync(sealedChunks.Reader, token),
                 ],
                 cancellationToken);

@@ -10,6 +10,7 @@ internal sealed class ChunkOpener : IDisposable
 {
     private readonly ZstdCodec _codec = new();
     private byte[] _frame = [];
+    private byte[] _opened = [];
 
     /// <summary>Opens a chunk.</summary>
     /// <param name="keys">The vault's keys.</param>
@@ -27,24 +28,44 @@ internal sealed class ChunkOpener : IDisposable
             return false;
         }
 
-        bool opened = meta.IsZstd
-            ? TryOpenFrame(session, id, meta, @sealed, payloadLength, plaintext)
-            : payloadLength == plaintext.Length && ChunkCipher.TryOpen(session, id, meta, @sealed, plaintext);
-        return opened && keys.Identify(meta.Type, plaintext) == id;
+        return TryDecode(session, id, meta, @sealed, plaintext) && keys.Identify(meta.Type, plaintext) == id;
+    }
+
+    /// <summary>Whether a chunk that has just been sealed gives back the very bytes that its id was computed from: the same test for less.</summary>
+    /// <param name="session">The session that sealed it.</param>
+    /// <param name="id">Its id.</param>
+    /// <param name="meta">How to open it.</param>
+    /// <param name="sealed">The sealed bytes.</param>
+    /// <param name="plaintext">What was sealed.</param>
+    internal bool GivesBack(SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> @sealed, ReadOnlySpan<byte> plaintext)
+    {
+        Span<byte> opened = Room(ref _opened, plaintext.Length);
+        return TryDecode(session, id, meta, @sealed, opened) && opened.SequenceEqual(plaintext);
     }
 
     /// <inheritdoc/>
     public void Dispose() => _codec.Dispose();
 
-    private bool TryOpenFrame(SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> @sealed, int payloadLength, Span<byte> plaintext)
+    private bool TryDecode(SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> @sealed, Span<byte> plaintext)
     {
-        if (_frame.Length < payloadLength)
+        int payloadLength = @sealed.Length - SealedLayout.Overhead;
+        if (!meta.IsZstd)
         {
-            _frame = new byte[payloadLength];
+            return payloadLength == plaintext.Length && ChunkCipher.TryOpen(session, id, meta, @sealed, plaintext);
         }
 
-        Span<byte> frame = _frame.AsSpan(0, payloadLength);
+        Span<byte> frame = Room(ref _frame, payloadLength);
         return ChunkCipher.TryOpen(session, id, meta, @sealed, frame) && _codec.TryDecompress(frame, plaintext);
+    }
+
+    private static Span<byte> Room(ref byte[] buffer, int length)
+    {
+        if (buffer.Length < length)
+        {
+            buffer = new byte[length];
+        }
+
+        return buffer.AsSpan(0, length);
     }
 }
 

@@ -4,15 +4,16 @@ using Quench.Vault.Keys;
 
 namespace Quench.Vault;
 
-/// <summary>Compresses, encrypts and authenticates chunks. One lane's: not thread-safe.</summary>
+/// <summary>Compresses and encrypts chunks, and opens each again before handing it out. One lane's: not thread-safe. (§6.4)</summary>
 public sealed class ChunkSealer : IDisposable
 {
-    internal const int DefaultLevel = 1;
+    internal const int DefaultLevel = -1; // docs/performance.md, "Full image": what each level costs
     internal const int FastestLevel = -7;
     internal const int SmallestLevel = 19;
     private const int WorthPercent = 97;
 
     private readonly ZstdCodec _codec = new();
+    private readonly ChunkOpener _opener = new();
     private readonly SessionKey _session;
     private readonly SealedChunkPool _pool;
     private readonly int _chunkSize;
@@ -36,7 +37,11 @@ public sealed class ChunkSealer : IDisposable
             : throw new ArgumentException($"a chunk has 1 to {_chunkSize} bytes, not {plaintext.Length}", nameof(plaintext));
 
     /// <inheritdoc/>
-    public void Dispose() => _codec.Dispose();
+    public void Dispose()
+    {
+        _codec.Dispose();
+        _opener.Dispose();
+    }
 
     internal SealedChunk Seal(byte type, ChunkId id, ReadOnlySpan<byte> plaintext)
     {
@@ -49,6 +54,12 @@ public sealed class ChunkSealer : IDisposable
         chunk.Meta = new ChunkMeta(type, plaintext.Length, compressed);
         chunk.SealedLength = payload.Length + SealedLayout.Overhead;
         ChunkCipher.Seal(_session, id, chunk.Meta, payload, chunk.Buffer);
-        return chunk;
+        if (_opener.GivesBack(_session, id, chunk.Meta, chunk.Sealed, plaintext))
+        {
+            return chunk;
+        }
+
+        chunk.Dispose();
+        throw VaultErrors.BadPack("a pack", $"chunk {id}");
     }
 }

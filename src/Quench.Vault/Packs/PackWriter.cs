@@ -20,7 +20,6 @@ internal sealed class PackWriter : IAsyncDisposable
     private readonly IObjectStore _store;
     private readonly VaultKeys _keys;
     private readonly SessionKey _session;
-    private readonly ChunkOpenerPool _openers;
     private readonly int _target;
     private readonly long _generation;
     private readonly AlignedBufferPool _buffers;
@@ -36,12 +35,11 @@ internal sealed class PackWriter : IAsyncDisposable
     private long _storedBytes;
     private long _storedObjects;
 
-    internal PackWriter(IObjectStore store, VaultKeys keys, SessionKey session, ChunkOpenerPool openers, int packTarget, long generation)
+    internal PackWriter(IObjectStore store, VaultKeys keys, SessionKey session, int packTarget, long generation)
     {
         _store = store;
         _keys = keys;
         _session = session;
-        _openers = openers;
         _target = packTarget;
         _generation = generation;
         _buffers = new AlignedBufferPool(SizeClass.Of(packTarget), OpenPacks + MaxInFlight);
@@ -249,7 +247,10 @@ internal sealed class PackWriter : IAsyncDisposable
         }
     }
 
-    /// <summary>Opens the finished pack as a reader would and computes every id again: what memory has done to it is found here. (§6.4)</summary>
+    /// <summary>
+    /// Opens the directory and authenticates every chunk in the finished pack: what memory has done to it is found here. The sealer has
+    /// compared what each chunk decompresses to; bytes that authenticate are the bytes which it compared. (§6.4)
+    /// </summary>
     private void Verify(Guid id, ReadOnlySpan<byte> pack, IReadOnlyList<PackEntry> expected)
     {
         string name = ObjectNames.Pack(id);
@@ -259,18 +260,15 @@ internal sealed class PackWriter : IAsyncDisposable
             throw VaultErrors.BadPack(name, "its directory has changed");
         }
 
-        ChunkOpener opener = _openers.Rent();
-        byte[] plaintext = GC.AllocateUninitializedArray<byte>(contents.Entries.Max(entry => entry.Meta.PlainLength));
+        byte[] payload = GC.AllocateUninitializedArray<byte>(contents.Entries.Max(entry => entry.SealedLength));
         foreach (PackEntry entry in contents.Entries)
         {
             ReadOnlySpan<byte> chunk = pack.Slice(entry.Offset, entry.SealedLength);
-            if (!opener.TryOpen(_keys, contents.Session, entry.Id, entry.Meta, chunk, plaintext.AsSpan(0, entry.Meta.PlainLength)))
+            if (!ChunkCipher.TryOpen(contents.Session, entry.Id, entry.Meta, chunk, payload.AsSpan(0, chunk.Length - SealedLayout.Overhead)))
             {
                 throw VaultErrors.BadPack(name, $"chunk {entry.Id}");
             }
         }
-
-        _openers.Return(opener);
     }
 
     /// <summary>Writes an index object of the packs that are in none yet, if they hold more entries than may be left.</summary>

@@ -230,28 +230,6 @@ public sealed class VolumeCaptureTests
         await DemandEmptyAndUsableAsync(vault, volume);
     }
 
-    [Fact]
-    public async Task The_steady_state_allocates_nothing_per_chunk()
-    {
-        await using BackupVault vault = await TestVault.NewAsync(Token);
-        Volume small = Volume.Full(TestSeed.NewRandom(), 16 * Mebibyte);
-        Volume large = Volume.Repeat(small, 8);
-        await CaptureAsync(vault, small);
-        await CaptureAsync(vault, large);
-        long few = await AllocatedAsync(() => CaptureAsync(vault, small));
-        long many = await AllocatedAsync(() => CaptureAsync(vault, large));
-        double perChunk = (double)(many - few) / ((large.Expected.Length - small.Expected.Length) / TestVault.ChunkSize);
-        TestContext.Current.TestOutputHelper?.WriteLine($"{perChunk:0.0} bytes allocated per chunk of {TestVault.ChunkSize}");
-        Assert.True(perChunk < 100, $"{perChunk:0.0} bytes allocated per chunk");
-    }
-
-    private static async Task<long> AllocatedAsync(Func<Task> act)
-    {
-        long before = GC.GetTotalAllocatedBytes(precise: true);
-        await act();
-        return GC.GetTotalAllocatedBytes(precise: true) - before;
-    }
-
     private static async Task DemandEmptyAndUsableAsync(BackupVault vault, Volume volume)
     {
         Assert.Empty(await vault.ListPointsAsync(Token));
@@ -308,12 +286,6 @@ public sealed class VolumeCaptureTests
         }
 
         public static Volume Full(Random random, int length) => Make(random.NextBytes(length), UsedBlocks.All(length));
-
-        public static Volume Repeat(Volume one, int times)
-        {
-            byte[] content = [.. Enumerable.Repeat(one.Expected, times).SelectMany(part => part)];
-            return Make(content, UsedBlocks.All(content.Length));
-        }
 
         public static Volume Random(Random random, int length)
         {
