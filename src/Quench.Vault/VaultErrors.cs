@@ -66,6 +66,11 @@ internal static class VaultErrors
         $"the pack {pack} did not read back from memory as it was built ({what}); it was not stored and the backup has ended",
         "test this machine's memory; the vault is as it was") { CanRetry = true };
 
+    internal static QuenchException BadChunk(ChunkId id) => new(
+        "VAULT-032",
+        $"chunk {id} did not read back from memory as it was sealed; it was not stored and the backup has ended",
+        "test this machine's memory; the vault is as it was") { CanRetry = true };
+
     internal static QuenchException NotOurCommit(Guid session) => new(
         "VAULT-033",
         $"the commit key of session {session:N} exists and is not this session's; no recovery point was made",

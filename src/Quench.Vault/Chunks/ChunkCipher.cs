@@ -7,21 +7,25 @@ namespace Quench.Vault;
 /// <summary>Encrypts and opens one chunk under the key that only this chunk has. (§5.2)</summary>
 internal static class ChunkCipher
 {
-    /// <summary>Encrypts a payload into its sealed form.</summary>
+    /// <summary>Encrypts a payload into its sealed form, and opens that again.</summary>
     /// <param name="session">The session whose key it goes under.</param>
     /// <param name="id">The chunk's id.</param>
     /// <param name="meta">How to open it.</param>
     /// <param name="payload">What to encrypt: the plaintext, or its zstd frame. May lie where the ciphertext goes.</param>
     /// <param name="destination">Receives the payload's length and <see cref="SealedLayout.Overhead"/> more.</param>
-    internal static void Seal(SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> payload, Span<byte> destination)
+    /// <param name="reopened">Receives what the sealed form gives back; as long as the payload.</param>
+    /// <returns>False when the sealed form does not open.</returns>
+    internal static bool TrySeal(
+        SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> payload, Span<byte> destination, Span<byte> reopened)
     {
         Span<byte> associated = stackalloc byte[SealedLayout.AssociatedSize];
         using AesGcm cipher = Prepare(session, id, meta, associated);
         Span<byte> nonce = destination[..SealedLayout.NonceSize];
         RandomNumberGenerator.Fill(nonce);
-        cipher.Encrypt(
-            nonce, payload, destination.Slice(SealedLayout.NonceSize, payload.Length),
-            destination.Slice(SealedLayout.NonceSize + payload.Length, SealedLayout.TagSize), associated);
+        Span<byte> ciphertext = destination.Slice(SealedLayout.NonceSize, payload.Length);
+        Span<byte> tag = destination.Slice(SealedLayout.NonceSize + payload.Length, SealedLayout.TagSize);
+        cipher.Encrypt(nonce, payload, ciphertext, tag, associated);
+        return VaultKeys.TryDecrypt(cipher, nonce, ciphertext, tag, reopened, associated);
     }
 
     /// <summary>Opens a sealed chunk.</summary>

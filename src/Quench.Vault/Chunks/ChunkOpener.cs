@@ -10,7 +10,6 @@ internal sealed class ChunkOpener : IDisposable
 {
     private readonly ZstdCodec _codec = new();
     private byte[] _frame = [];
-    private byte[] _opened = [];
 
     /// <summary>Opens a chunk.</summary>
     /// <param name="keys">The vault's keys.</param>
@@ -29,18 +28,6 @@ internal sealed class ChunkOpener : IDisposable
         }
 
         return TryDecode(session, id, meta, @sealed, plaintext) && keys.Identify(meta.Type, plaintext) == id;
-    }
-
-    /// <summary>Whether a chunk that has just been sealed gives back the very bytes that its id was computed from: the same test for less.</summary>
-    /// <param name="session">The session that sealed it.</param>
-    /// <param name="id">Its id.</param>
-    /// <param name="meta">How to open it.</param>
-    /// <param name="sealed">The sealed bytes.</param>
-    /// <param name="plaintext">What was sealed.</param>
-    internal bool GivesBack(SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> @sealed, ReadOnlySpan<byte> plaintext)
-    {
-        Span<byte> opened = Room(ref _opened, plaintext.Length);
-        return TryDecode(session, id, meta, @sealed, opened) && opened.SequenceEqual(plaintext);
     }
 
     /// <inheritdoc/>

@@ -13,7 +13,8 @@ public sealed class ChunkSealer : IDisposable
     private const int WorthPercent = 97;
 
     private readonly ZstdCodec _codec = new();
-    private readonly ChunkOpener _opener = new();
+    private readonly byte[] _reopened; // what the sealed chunk gives back: the zstd frame, or the plaintext
+    private readonly byte[] _plaintext; // what the frame gives back
     private readonly SessionKey _session;
     private readonly SealedChunkPool _pool;
     private readonly int _chunkSize;
@@ -25,6 +26,9 @@ public sealed class ChunkSealer : IDisposable
         _session = session;
         _pool = pool;
         _chunkSize = chunkSize;
+        int longest = Math.Max(chunkSize, MapTree.PageSize);
+        _reopened = GC.AllocateUninitializedArray<byte>(longest);
+        _plaintext = GC.AllocateUninitializedArray<byte>(longest);
     }
 
     /// <summary>Seals a chunk.</summary>
@@ -37,11 +41,7 @@ public sealed class ChunkSealer : IDisposable
             : throw new ArgumentException($"a chunk has 1 to {_chunkSize} bytes, not {plaintext.Length}", nameof(plaintext));
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _codec.Dispose();
-        _opener.Dispose();
-    }
+    public void Dispose() => _codec.Dispose();
 
     internal SealedChunk Seal(byte type, ChunkId id, ReadOnlySpan<byte> plaintext)
     {
@@ -53,13 +53,26 @@ public sealed class ChunkSealer : IDisposable
         chunk.Id = id;
         chunk.Meta = new ChunkMeta(type, plaintext.Length, compressed);
         chunk.SealedLength = payload.Length + SealedLayout.Overhead;
-        ChunkCipher.Seal(_session, id, chunk.Meta, payload, chunk.Buffer);
-        if (_opener.GivesBack(_session, id, chunk.Meta, chunk.Sealed, plaintext))
+        Span<byte> reopened = _reopened.AsSpan(0, payload.Length);
+        if (ChunkCipher.TrySeal(_session, id, chunk.Meta, payload, chunk.Buffer, reopened) && GivesBack(plaintext, reopened, compressed))
         {
+            chunk.Checksum = MemoryChecksum.Of(chunk.Sealed);
             return chunk;
         }
 
         chunk.Dispose();
-        throw VaultErrors.BadPack("a pack", $"chunk {id}");
+        throw VaultErrors.BadChunk(id);
+    }
+
+    /// <summary>Whether what was decrypted again leads back to every byte of the plaintext.</summary>
+    private bool GivesBack(ReadOnlySpan<byte> plaintext, ReadOnlySpan<byte> reopened, bool compressed)
+    {
+        if (!compressed)
+        {
+            return reopened.SequenceEqual(plaintext);
+        }
+
+        Span<byte> decompressed = _plaintext.AsSpan(0, plaintext.Length);
+        return _codec.TryDecompress(reopened, decompressed) && decompressed.SequenceEqual(plaintext);
     }
 }

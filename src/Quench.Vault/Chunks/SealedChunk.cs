@@ -28,6 +28,9 @@ public sealed class SealedChunk : IDisposable
     /// <summary>How to open it.</summary>
     internal ChunkMeta Meta { get; set; }
 
+    /// <summary>Of the sealed bytes, taken right after they had been proved.</summary>
+    internal uint Checksum { get; set; }
+
     /// <summary>All of its memory.</summary>
     internal Span<byte> Buffer => _buffer;
 

@@ -14,13 +14,14 @@ internal sealed class PackBuilder(BufferLease buffer, int target) : IDisposable
 {
     private readonly BufferLease _buffer = buffer;
     private readonly List<PackEntry> _entries = [];
+    private readonly List<uint> _checksums = []; // of each entry's sealed bytes, from the sealer
     private int _end = PackHeader.Size; // where the next chunk goes
 
     internal IReadOnlyList<PackEntry> Entries => _entries;
 
     /// <summary>Copies a sealed chunk in.</summary>
     /// <returns>False when the pack is full.</returns>
-    internal bool TryAdd(ChunkId id, ReadOnlySpan<byte> @sealed, ChunkMeta meta)
+    internal bool TryAdd(ChunkId id, ReadOnlySpan<byte> @sealed, ChunkMeta meta, uint checksum)
     {
         if (SizeWith(@sealed.Length, 1) > target)
         {
@@ -29,6 +30,7 @@ internal sealed class PackBuilder(BufferLease buffer, int target) : IDisposable
 
         @sealed.CopyTo(_buffer.Span[_end..]);
         _entries.Add(new PackEntry(id, _end, @sealed.Length, meta));
+        _checksums.Add(checksum);
         _end += @sealed.Length;
         return true;
     }
@@ -42,9 +44,10 @@ internal sealed class PackBuilder(BufferLease buffer, int target) : IDisposable
             return false;
         }
 
-        foreach (PackEntry entry in other._entries)
+        for (int index = 0; index < other._entries.Count; index++)
         {
-            _ = TryAdd(entry.Id, other._buffer.Span.Slice(entry.Offset, entry.SealedLength), entry.Meta);
+            PackEntry entry = other._entries[index];
+            _ = TryAdd(entry.Id, other._buffer.Span.Slice(entry.Offset, entry.SealedLength), entry.Meta, other._checksums[index]);
         }
 
         return true;
@@ -71,6 +74,21 @@ internal sealed class PackBuilder(BufferLease buffer, int target) : IDisposable
         using AesGcm cipher = PackReader.DirectoryCipher(session, packId);
         cipher.Encrypt(nonce, directory, directory, pack.Slice(_end + directoryLength, PackFooter.TagSize), associated);
         return _buffer.Memory[..length];
+    }
+
+    /// <summary>The first chunk whose bytes are no longer those that the sealer proved; null when all are.</summary>
+    internal ChunkId? FindChanged()
+    {
+        for (int index = 0; index < _entries.Count; index++)
+        {
+            PackEntry entry = _entries[index];
+            if (MemoryChecksum.Of(_buffer.Span.Slice(entry.Offset, entry.SealedLength)) != _checksums[index])
+            {
+                return entry.Id;
+            }
+        }
+
+        return null;
     }
 
     /// <inheritdoc/>
