@@ -65,6 +65,14 @@ public sealed class BackupSession : IAsyncDisposable
         }
     }
 
+    /// <summary>Names a data chunk: its checksum first, then its id. Thread-safe; allocates nothing.</summary>
+    /// <param name="plaintext">Its bytes: a whole chunk, or the shorter last one of a volume. Not empty.</param>
+    public ChunkName Name(ReadOnlySpan<byte> plaintext)
+    {
+        uint checksum = MemoryChecksum.Of(plaintext);
+        return new ChunkName(Identify(plaintext), checksum);
+    }
+
     /// <summary>The id of a data chunk. Thread-safe; allocates nothing.</summary>
     /// <param name="plaintext">Its bytes: a whole chunk, or the shorter last one of a volume. Not empty.</param>
     public ChunkId Identify(ReadOnlySpan<byte> plaintext)
@@ -86,7 +94,7 @@ public sealed class BackupSession : IAsyncDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(compressionLevel, ChunkSealer.FastestLevel);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(compressionLevel, ChunkSealer.SmallestLevel);
-        return new ChunkSealer(_session, _sealed, _chunkSize, compressionLevel);
+        return new ChunkSealer(_keys, _session, _sealed, _chunkSize, compressionLevel);
     }
 
     /// <summary>Takes a sealed chunk for storing. Thread-safe. Waits while too much is on its way to the store.</summary>

@@ -45,9 +45,9 @@ internal sealed class SealStage(CapturePlan plan, BackupSession session, ImageWr
         int length = (int)Math.Min(plan.ChunkSize, segment.Extent.Length - offset);
         ReadOnlySpan<byte> bytes = segment.Bytes.Span.Slice(offset, length);
         bool isHole = !bytes.ContainsAnyExcept((byte)0);
-        ChunkId id = isHole ? ChunkId.Hole : session.Identify(bytes);
-        image.Set((segment.Extent.Offset + offset) / plan.ChunkSize, id);
-        return !isHole && session.TryClaim(id) ? sealer.Seal(id, bytes) : null;
+        ChunkName name = isHole ? default : session.Name(bytes);
+        image.Set((segment.Extent.Offset + offset) / plan.ChunkSize, name.Id);
+        return !isHole && session.TryClaim(name.Id) ? sealer.Seal(name, bytes) : null;
     }
 
     private static async ValueTask HandOnAsync(SealedChunk chunk, ChannelWriter<SealedChunk> output, CancellationToken cancellationToken)

@@ -15,14 +15,16 @@ public sealed class ChunkSealer : IDisposable
     private readonly ZstdCodec _codec = new();
     private readonly byte[] _reopened; // what the sealed chunk gives back: the zstd frame, or the plaintext
     private readonly byte[] _plaintext; // what the frame gives back
+    private readonly VaultKeys _keys;
     private readonly SessionKey _session;
     private readonly SealedChunkPool _pool;
     private readonly int _chunkSize;
     private readonly int _level;
 
-    internal ChunkSealer(SessionKey session, SealedChunkPool pool, int chunkSize, int level)
+    internal ChunkSealer(VaultKeys keys, SessionKey session, SealedChunkPool pool, int chunkSize, int level)
     {
         _level = level;
+        _keys = keys;
         _session = session;
         _pool = pool;
         _chunkSize = chunkSize;
@@ -31,19 +33,24 @@ public sealed class ChunkSealer : IDisposable
         _plaintext = GC.AllocateUninitializedArray<byte>(longest);
     }
 
-    /// <summary>Seals a chunk.</summary>
+    /// <summary>Seals a chunk that was named, and proves that the sealed form gives back the bytes that it was named by.</summary>
+    /// <param name="name">From <see cref="BackupSession.Name"/>.</param>
+    /// <param name="plaintext">Its bytes; borrowed during the call.</param>
+    /// <returns>As <see cref="Seal(ChunkId, ReadOnlySpan{byte})"/>, for less: a checksum is compared in place of the id.</returns>
+    public SealedChunk Seal(ChunkName name, ReadOnlySpan<byte> plaintext) => Seal(ChunkMeta.DataType, name.Id, name.Checksum, Demand(plaintext));
+
+    /// <summary>Seals a chunk, and proves that the sealed form gives back bytes with its id.</summary>
     /// <param name="id">Its id, from <see cref="BackupSession.Identify"/>.</param>
     /// <param name="plaintext">Its bytes; borrowed during the call.</param>
     /// <returns>The sealed chunk, the caller's: give it to <see cref="BackupSession.AddAsync"/> or dispose it.</returns>
-    public SealedChunk Seal(ChunkId id, ReadOnlySpan<byte> plaintext) =>
-        plaintext.Length > 0 && plaintext.Length <= _chunkSize
-            ? Seal(ChunkMeta.DataType, id, plaintext)
-            : throw new ArgumentException($"a chunk has 1 to {_chunkSize} bytes, not {plaintext.Length}", nameof(plaintext));
+    /// <exception cref="Quench.Blocks.QuenchException">VAULT-032: memory has changed under it; nothing of it is to be stored.</exception>
+    public SealedChunk Seal(ChunkId id, ReadOnlySpan<byte> plaintext) => Seal(ChunkMeta.DataType, id, null, Demand(plaintext));
 
     /// <inheritdoc/>
     public void Dispose() => _codec.Dispose();
 
-    internal SealedChunk Seal(byte type, ChunkId id, ReadOnlySpan<byte> plaintext)
+    /// <summary>Seals a page or a chunk; without a checksum the id is computed again.</summary>
+    internal SealedChunk Seal(byte type, ChunkId id, uint? checksum, ReadOnlySpan<byte> plaintext)
     {
         SealedChunk chunk = _pool.Rent();
         // What does not fit 97 % of the plaintext is stored as it is: zstd then stops early by itself.
@@ -54,7 +61,7 @@ public sealed class ChunkSealer : IDisposable
         chunk.Meta = new ChunkMeta(type, plaintext.Length, compressed);
         chunk.SealedLength = payload.Length + SealedLayout.Overhead;
         Span<byte> reopened = _reopened.AsSpan(0, payload.Length);
-        if (ChunkCipher.TrySeal(_session, id, chunk.Meta, payload, chunk.Buffer, reopened) && GivesBack(plaintext, reopened, compressed))
+        if (ChunkCipher.TrySeal(_session, id, chunk.Meta, payload, chunk.Buffer, reopened) && GivesBack(chunk, checksum, reopened))
         {
             chunk.Checksum = MemoryChecksum.Of(chunk.Sealed);
             return chunk;
@@ -64,15 +71,26 @@ public sealed class ChunkSealer : IDisposable
         throw VaultErrors.BadChunk(id);
     }
 
-    /// <summary>Whether what was decrypted again leads back to every byte of the plaintext.</summary>
-    private bool GivesBack(ReadOnlySpan<byte> plaintext, ReadOnlySpan<byte> reopened, bool compressed)
+    /// <summary>Whether what was decrypted again leads back to the bytes that the chunk was named by.</summary>
+    private bool GivesBack(SealedChunk chunk, uint? checksum, ReadOnlySpan<byte> reopened)
     {
-        if (!compressed)
+        ReadOnlySpan<byte> plaintext = reopened;
+        if (chunk.Meta.IsZstd)
         {
-            return reopened.SequenceEqual(plaintext);
+            Span<byte> decompressed = _plaintext.AsSpan(0, chunk.PlainLength);
+            if (!_codec.TryDecompress(reopened, decompressed))
+            {
+                return false;
+            }
+
+            plaintext = decompressed;
         }
 
-        Span<byte> decompressed = _plaintext.AsSpan(0, plaintext.Length);
-        return _codec.TryDecompress(reopened, decompressed) && decompressed.SequenceEqual(plaintext);
+        return checksum is { } named ? MemoryChecksum.Of(plaintext) == named : _keys.Identify(chunk.Meta.Type, plaintext) == chunk.Id;
     }
+
+    private ReadOnlySpan<byte> Demand(ReadOnlySpan<byte> plaintext) =>
+        plaintext.Length > 0 && plaintext.Length <= _chunkSize
+            ? plaintext
+            : throw new ArgumentException($"a chunk has 1 to {_chunkSize} bytes, not {plaintext.Length}", nameof(plaintext));
 }

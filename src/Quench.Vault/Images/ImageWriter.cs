@@ -171,7 +171,7 @@ public sealed class ImageWriter
         }
 
         ChunkSealer sealer = _sealers.TryTake(out ChunkSealer? idle) ? idle : _session.NewSealer();
-        SealedChunk chunk = sealer.Seal(ChunkMeta.PageTypeOf(level), id, page);
+        SealedChunk chunk = sealer.Seal(ChunkMeta.PageTypeOf(level), id, null, page);
         _sealers.Add(sealer);
         return _session.AddAsync(chunk, cancellationToken);
     }

@@ -21,8 +21,8 @@ public sealed class MemoryChecksumTests
         using AlignedBufferPool pool = new(1 << 20, maxRetained: 1);
         BufferLease memory = pool.Rent();
         using PackBuilder pack = new(memory, 1 << 20);
-        byte[] first = [.. Enumerable.Range(0, 1001).Select(value => (byte)value)];
-        byte[] second = [.. Enumerable.Range(0, 999).Select(value => (byte)(value * 7))];
+        byte[] first = [.. Enumerable.Range(0, 1001).Select(value => (byte)(value & 0xFF))];
+        byte[] second = [.. Enumerable.Range(0, 999).Select(value => (byte)(value * 7 & 0xFF))];
         Assert.True(pack.TryAdd(Id(1), first, new ChunkMeta(ChunkMeta.DataType, first.Length, false), MemoryChecksum.Of(first)));
         Assert.True(pack.TryAdd(Id(2), second, new ChunkMeta(ChunkMeta.DataType, second.Length, false), MemoryChecksum.Of(second)));
         Assert.Null(pack.FindChanged());
