@@ -115,27 +115,6 @@ public sealed partial class VaultFormatTests
         Assert.Equal(-1, table.Find(ChunkId.From(SHA256.HashData([1]))));
     }
 
-    [Fact]
-    public void The_index_takes_no_more_than_64_bytes_for_a_chunk()
-    {
-        const int Chunks = 1_000_000;
-        long before = GC.GetTotalMemory(forceFullCollection: true);
-        ChunkIndex index = new();
-        int pack = index.AddPack(new IndexedPack(Guid.NewGuid(), 1, null!));
-        byte[] id = new byte[32];
-        Random random = new(5);
-        for (int i = 0; i < Chunks; i++)
-        {
-            random.NextBytes(id);
-            index.Add(ChunkId.From(id), pack, 64, 100, new ChunkMeta(0, 1, false));
-        }
-
-        double each = (GC.GetTotalMemory(forceFullCollection: true) - before) / (double)Chunks;
-        TestContext.Current.SendDiagnosticMessage($"{each:0.0} bytes for each chunk");
-        Assert.InRange(each, 48, 64);
-        GC.KeepAlive(index);
-    }
-
     [GeneratedRegex(@"^#{2,3} (\d+(?:\.\d+)?)\.? ", RegexOptions.Multiline)]
     private static partial Regex Heading();
 
