@@ -9,8 +9,6 @@ public static unsafe class BlockDevice
 {
     private const nuint BLKGETSIZE64 = 0x80081272;
     private const nuint BLKSSZGET = 0x1268;
-    private const nuint BLKPBSZGET = 0x127B;
-    private const nuint BLKFLSBUF = 0x1261;
     private const nuint BLKDISCARD = 0x1277;
     private const nuint BLKZEROOUT = 0x127F;
 
@@ -26,22 +24,6 @@ public static unsafe class BlockDevice
     {
         int size;
         return LibC.ioctl(device, BLKSSZGET, &size) == 0 ? size : throw LinuxErrorException.FromLastError("ask the device's sector size");
-    }
-
-    /// <summary>The unit in which the medium writes without reading first, in bytes.</summary>
-    public static int GetPhysicalSectorSize(SafeFileHandle device)
-    {
-        uint size;
-        return LibC.ioctl(device, BLKPBSZGET, &size) == 0 ? (int)size : throw LinuxErrorException.FromLastError("ask the device's physical sector size");
-    }
-
-    /// <summary>Writes out and drops the kernel's cached pages of the device.</summary>
-    public static void DropCache(SafeFileHandle device)
-    {
-        if (LibC.ioctl(device, BLKFLSBUF, (nint)0) != 0)
-        {
-            throw LinuxErrorException.FromLastError("flush the device's buffers");
-        }
     }
 
     /// <summary>Tells the device that a range is no longer needed; what it reads as is the device's choice.</summary>

@@ -82,9 +82,6 @@ internal static unsafe partial class LibC
     internal static partial int poll(PollFd* descriptors, nuint count, int timeoutMilliseconds);
 
     [LibraryImport(Libraries.LibC, SetLastError = true)]
-    internal static partial int setsid();
-
-    [LibraryImport(Libraries.LibC, SetLastError = true)]
     internal static partial int close_range(uint first, uint last, int flags);
 
     [LibraryImport(Libraries.LibC)]

@@ -15,12 +15,11 @@ public static class Mounts
 {
     /// <summary>All mounts, in the kernel's order: a later one may lie over an earlier one.</summary>
     public static IReadOnlyList<MountEntry> Read() =>
-        [.. File.ReadLines("/proc/self/mountinfo").Select(Parse).OfType<MountEntry>()];
+        Parse(File.ReadLines("/proc/self/mountinfo"));
 
-    /// <summary>The mounts of a block device.</summary>
-    public static IEnumerable<MountEntry> Of(DeviceNumber device) => Read().Where(mount => mount.Device == device);
+    internal static IReadOnlyList<MountEntry> Parse(IEnumerable<string> lines) => [.. lines.Select(Parse).OfType<MountEntry>()];
 
-    internal static MountEntry? Parse(string line)
+    private static MountEntry? Parse(string line)
     {
         string[] fields = line.Split(' ');
         int separator = Array.IndexOf(fields, "-");

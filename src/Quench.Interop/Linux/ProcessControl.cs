@@ -7,7 +7,6 @@ public static unsafe class ProcessControl
 {
     private const int MCL_CURRENT_FUTURE_ONFAULT = 7;
     private const int CLOSE_RANGE_CLOEXEC = 4;
-    private const int PR_SET_DUMPABLE = 4;
     private const int PR_SET_IO_FLUSHER = 57;
 
     /// <summary>Whether the process runs as root.</summary>
@@ -23,18 +22,12 @@ public static unsafe class ProcessControl
     /// <returns>False when not allowed: it needs CAP_SYS_RESOURCE.</returns>
     public static bool TryBecomeIoFlusher() => LibC.prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0;
 
-    /// <summary>Keeps this process out of core dumps and of other users' debuggers.</summary>
-    public static void ForbidDumps() => _ = LibC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-
     /// <summary>
     /// Passes no descriptor on to the programs that this process starts, save the three standard ones. Whoever started us may have left us
     /// some (a lock file of flock(1), a pipe), and a program that lives long would keep them for as long. (close_range(2))
     /// </summary>
     /// <returns>False on a kernel before 5.11.</returns>
     public static bool TryKeepDescriptorsToOurselves() => LibC.close_range(3, uint.MaxValue, CLOSE_RANGE_CLOEXEC) == 0;
-
-    /// <summary>Leaves the terminal's session, so that closing it ends nothing here.</summary>
-    public static bool TryStartSession() => LibC.setsid() >= 0;
 
     /// <summary>Asks the out-of-memory killer to look elsewhere first.</summary>
     /// <returns>False when not allowed.</returns>

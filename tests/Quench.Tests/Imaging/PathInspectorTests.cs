@@ -1,3 +1,4 @@
+using Quench.Interop.Linux;
 using Quench.Snapshots.Providers.Cold;
 using Xunit;
 
@@ -43,7 +44,7 @@ public sealed class PathInspectorTests
     [Fact]
     public void The_mount_table_gives_devices_mount_points_and_sources()
     {
-        IReadOnlyList<MountEntry> mounts = MountTable.Parse(
+        IReadOnlyList<MountEntry> mounts = Mounts.Parse(
         [
             "36 35 98:0 /mnt1 /mnt2\\040with\\040blanks rw,noatime master:1 - ext3 /dev/root rw,errors=continue",
             "22 27 0:21 / /proc rw,relatime - proc proc rw",

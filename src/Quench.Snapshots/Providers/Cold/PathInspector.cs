@@ -43,7 +43,7 @@ public static class PathInspector
     public static string? FindMountSource(string directory)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(directory));
-        return MountTable.Read().LastOrDefault(mount => mount.MountPoint == full)?.Source;
+        return Mounts.Read().LastOrDefault(mount => mount.MountPoint == full)?.Source;
     }
 
     private static PathUse InspectDevice(string path, DeviceNumber number)
@@ -61,7 +61,7 @@ public static class PathInspector
 
     private static IEnumerable<string> UsersOfDevice(string path, DeviceNumber number)
     {
-        foreach (MountEntry mount in MountTable.Read().Where(mount => mount.Device == number || AreSame(mount.Source, path)))
+        foreach (MountEntry mount in Mounts.Read().Where(mount => mount.Device == number || AreSame(mount.Source, path)))
         {
             yield return $"mounted at {mount.MountPoint}";
         }

@@ -58,10 +58,7 @@ internal sealed class ControlClient : IDisposable
             }
         }
 
-        ControlReply reply = JsonSerializer.Deserialize(line ?? throw Gone(null), ControlJson.Default.ControlReply)!;
-        return reply.Code is null
-            ? reply
-            : throw new QuenchException(reply.Code, reply.Message ?? "the worker failed", reply.Next) { Effect = reply.Effect, ExitCode = reply.ExitCode == 0 ? 1 : reply.ExitCode };
+        return JsonSerializer.Deserialize(line ?? throw Gone(null), ControlJson.Default.ControlReply)!.Demand();
     }
 
     /// <summary>Hangs up; the worker lets go of whatever this conversation held.</summary>

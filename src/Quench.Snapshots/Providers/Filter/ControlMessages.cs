@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Quench.Blocks;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -31,6 +32,11 @@ internal sealed record ControlReply
     public string? Effect { get; init; }
 
     public int ExitCode { get; init; }
+
+    /// <summary>Throws the worker's failure, if that is what it answered.</summary>
+    public ControlReply Demand() => Code is null
+        ? this
+        : throw new QuenchException(Code, Message ?? "the worker failed", Next) { Effect = Effect, ExitCode = ExitCode == 0 ? 1 : ExitCode };
 
     /// <summary>The snapshot's file.</summary>
     public string? Path { get; init; }

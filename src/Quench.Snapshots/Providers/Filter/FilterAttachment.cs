@@ -36,7 +36,7 @@ public static class FilterAttachment
         try
         {
             string? line = await worker.StandardOutput.ReadLineAsync(limit.Token);
-            Demand(line, directory);
+            JsonSerializer.Deserialize(line ?? throw DidNotStart(directory), ControlJson.Default.ControlReply)!.Demand();
         }
         catch (OperationCanceledException)
         {
@@ -49,7 +49,7 @@ public static class FilterAttachment
     }
 
     /// <summary>Takes a volume out of the filter. When it returns, the device is gone and the origin is closed and flushed.</summary>
-    /// <exception cref="QuenchException">SNAP-132, SNAP-133, SNAP-137: it has a snapshot, it is in use, there is no such volume.</exception>
+    /// <exception cref="QuenchException">SNAP-132, SNAP-133, SNAP-137, SNAP-142: it has a snapshot, it is in use, there is no such volume, its worker did not end in order.</exception>
     public static async Task DetachAsync(string name, CancellationToken cancellationToken)
     {
         FilterDirectory directory = FilterDirectory.For(name);
@@ -67,7 +67,7 @@ public static class FilterAttachment
             client.Ask(new ControlRequest { Op = "detach" });
         }
 
-        await WaitForEndAsync(worker, cancellationToken);
+        await WaitForEndAsync(directory, worker, cancellationToken);
         Directory.Delete(directory.Folder, recursive: true);
     }
 
@@ -87,16 +87,7 @@ public static class FilterAttachment
         return start;
     }
 
-    private static void Demand(string? line, FilterDirectory directory)
-    {
-        ControlReply reply = JsonSerializer.Deserialize(line ?? throw DidNotStart(directory), ControlJson.Default.ControlReply)!;
-        if (reply.Code is not null)
-        {
-            throw new QuenchException(reply.Code, reply.Message ?? "the worker failed", reply.Next) { Effect = reply.Effect, ExitCode = reply.ExitCode == 0 ? 1 : reply.ExitCode };
-        }
-    }
-
-    private static async Task WaitForEndAsync(int processId, CancellationToken cancellationToken)
+    private static async Task WaitForEndAsync(FilterDirectory directory, int processId, CancellationToken cancellationToken)
     {
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(s_endLimit);
@@ -108,6 +99,15 @@ public static class FilterAttachment
         catch (ArgumentException)
         {
             // It has ended already.
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw DidNotEnd(directory);
+        }
+
+        if (File.Exists(directory.State))
+        {
+            throw DidNotEnd(directory); // the worker takes its state away only when the origin has been flushed
         }
     }
 
@@ -128,6 +128,12 @@ public static class FilterAttachment
 
     private static QuenchException DidNotStart(FilterDirectory directory) =>
         new("SNAP-134", $"the worker of volume {directory.Name} did not start", $"see {directory.Log}") { Effect = "nothing was attached" };
+
+    private static QuenchException DidNotEnd(FilterDirectory directory) =>
+        new("SNAP-142", $"the device of volume {directory.Name} is gone, but its worker did not end in order", $"see {directory.Log} and the kernel's log (`dmesg`), and check the file system on the origin before you use it")
+        {
+            Effect = "what was written last may not be on the origin's medium yet",
+        };
 
     private static QuenchException DidNotAnswer(FilterDirectory directory) =>
         new("SNAP-131", $"the worker of volume {directory.Name} does not answer", $"see {directory.Log}") { Effect = "nothing was changed" };

@@ -60,7 +60,7 @@ internal sealed class FilterSnapshot : ISnapshot
     /// <inheritdoc/>
     public ValueTask ReleaseAsync(Extent imaged, CancellationToken cancellationToken)
     {
-        NativeFile.TryPunchHole(_file, imaged.Offset, imaged.Length);
+        Demand(NativeFile.TryPunchHole(_file, imaged.Offset, imaged.Length));
         return ValueTask.CompletedTask;
     }
 
@@ -115,7 +115,16 @@ internal sealed class FilterSnapshot : ISnapshot
     {
         if (to > from)
         {
-            NativeFile.TryZeroRange(_file, from, to - from);
+            Demand(NativeFile.TryZeroRange(_file, from, to - from));
+        }
+    }
+
+    /// <summary>The worker always knows how; a kernel that does not pass it on would let the diff area grow unseen.</summary>
+    private void Demand(bool passedOn)
+    {
+        if (!passedOn)
+        {
+            throw new NotSupportedException($"this kernel does not pass holes in the snapshot of {Volume} on to the filter");
         }
     }
 }

@@ -40,6 +40,7 @@ public static class FilterWorker
         }
         catch (Exception failure) when (failure is QuenchException or IOException or NotSupportedException or UnauthorizedAccessException)
         {
+            Report(failure); // nobody may be reading the answer any more
             QuenchException? told = failure as QuenchException;
             Answer(output, new ControlReply
             {
@@ -104,7 +105,11 @@ public static class FilterWorker
         control.Start();
         string draft = directory.State + ".new";
         await File.WriteAllTextAsync(draft, JsonSerializer.Serialize(record, ControlJson.Default.AttachmentRecord));
-        NativeFile.TryRenameNoReplace(draft, directory.State); // whoever lists volumes sees all of it or nothing
+        if (!NativeFile.TryRenameNoReplace(draft, directory.State)) // whoever lists volumes sees all of it or nothing
+        {
+            throw new IOException($"{directory.State} is there although the name was free");
+        }
+
         Answer(output, new ControlReply { Path = record.Device });
         await detached.Task;
     }
