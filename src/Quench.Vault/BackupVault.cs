@@ -14,7 +14,7 @@ namespace Quench.Vault;
 /// number of processes. All methods may be called from any thread.
 /// </summary>
 /// <remarks>Disposing wipes the keys and closes the store. Images and sessions must be disposed before.</remarks>
-public sealed class BackupVault : IAsyncDisposable
+public sealed partial class BackupVault : IAsyncDisposable
 {
     private readonly IObjectStore _store;
     private readonly VaultKeys _keys;
