@@ -86,16 +86,7 @@ public sealed class BackupSession : IAsyncDisposable
     public bool TryClaim(ChunkId id) => !id.IsHole && !_known.CanRelyOn(id) && _claims.TryClaim(id);
 
     /// <summary>A sealer for one lane: not thread-safe, disposed by the caller before the session.</summary>
-    public ChunkSealer NewSealer() => NewSealer(ChunkSealer.DefaultLevel);
-
-    /// <summary>A sealer for one lane that compresses harder or faster.</summary>
-    /// <param name="compressionLevel">zstd's level: -1 is the default, 1 up to 19 is smaller, below -1 down to -7 is faster. Any reader reads all of them.</param>
-    public ChunkSealer NewSealer(int compressionLevel)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(compressionLevel, ChunkSealer.FastestLevel);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(compressionLevel, ChunkSealer.SmallestLevel);
-        return new ChunkSealer(_keys, _session, _sealed, _chunkSize, compressionLevel);
-    }
+    public ChunkSealer NewSealer(Compression compression = Compression.Standard) => new(_keys, _session, _sealed, _chunkSize, compression);
 
     /// <summary>Takes a sealed chunk for storing. Thread-safe. Waits while too much is on its way to the store.</summary>
     /// <param name="chunk">The chunk; the session's from now on, also when this fails.</param>

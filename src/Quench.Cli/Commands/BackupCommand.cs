@@ -4,6 +4,7 @@ using Quench.Imaging.Activity;
 using Quench.Imaging.Capture;
 using Quench.Imaging.Sources;
 using Quench.Snapshots.Providers.Filter;
+using Quench.Vault;
 
 namespace Quench.Cli.Commands;
 
@@ -43,12 +44,20 @@ internal sealed class BackupCommand
 
     private readonly Option<bool> _force = new("--force") { Description = "Image a file system that is not sound, as it is." };
     private readonly Option<string?> _require = new("--require") { HelpName = "GRADE", Description = "End with exit code 3 if the point's grade is lower: crash or file-system." };
+    private readonly Option<string> _compression = new("--compression")
+    {
+        HelpName = "HOW",
+        Description = "How hard to compress what is stored: none, fast, standard, small or smallest.",
+        DefaultValueFactory = _ => "standard",
+    };
+
     private readonly Option<bool> _json = CommonOptions.Json();
 
     private BackupCommand(CliHost host)
     {
         _host = host;
         _require.AcceptOnlyFromAmong(s_grades!);
+        _compression.AcceptOnlyFromAmong([.. Enum.GetNames<Compression>().Select(name => name.ToLowerInvariant())]);
         _freezeLimit.Validators.Add(given =>
         {
             if (given.GetValue(_freezeLimit) is not (>= 0.1 and <= 60))
@@ -64,7 +73,7 @@ internal sealed class BackupCommand
         Command command = new("backup", HelpText.Of("backup"))
         {
             backup._source, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._freezeLimit,
-            backup._force,
+            backup._force, backup._compression,
             backup._require, backup._json,
         };
         command.Run(host, backup.RunAsync);
@@ -110,6 +119,7 @@ internal sealed class BackupCommand
         {
             Tags = parsed.GetValue(_tags) ?? [],
             Prove = parsed.GetValue(_prove),
+            Settings = new CaptureSettings { Compression = Enum.Parse<Compression>(parsed.GetValue(_compression)!, ignoreCase: true) },
         };
         return await VolumeCapture.RunAsync(request, open.Vault, activity, _host.Clock, cancellationToken);
     }

@@ -1,3 +1,5 @@
+using Quench.Vault;
+
 namespace Quench.Imaging.Capture;
 
 /// <summary>How a capture uses the machine. The image does not depend on any of it.</summary>
@@ -8,6 +10,9 @@ public sealed record CaptureSettings
 
     /// <summary>Lanes that hash and seal: one for a core.</summary>
     public int WorkLanes { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>How hard new chunks are compressed.</summary>
+    public Compression Compression { get; init; } = Compression.Standard;
 
     /// <summary>Bytes of a read; chunks are never cut, so a larger chunk makes a larger read.</summary>
     public int SegmentBytes { get; init; } = 1 << 20;

@@ -8,18 +8,18 @@ namespace Quench.Imaging.Capture;
 /// have are compressed and encrypted. One lane for a core, each with a sealer of its own. A chunk is named and sealed by the same
 /// lane, one after the other: its bytes are still in that core's cache, and hardly any time is left for memory to change them in between.
 /// </summary>
-internal sealed class SealStage(CapturePlan plan, BackupSession session, ImageWriter image, int lanes)
+internal sealed class SealStage(CapturePlan plan, BackupSession session, ImageWriter image, CaptureSettings settings)
 {
     /// <summary>Works until the input ends, then completes the output.</summary>
     public async Task RunAsync(ChannelReader<Segment> input, ChannelWriter<SealedChunk> output, CancellationToken cancellationToken)
     {
-        await TaskGroup.RunLanesAsync(lanes, token => SealAllAsync(input, output, token), cancellationToken);
+        await TaskGroup.RunLanesAsync(settings.WorkLanes, token => SealAllAsync(input, output, token), cancellationToken);
         output.Complete();
     }
 
     private async Task SealAllAsync(ChannelReader<Segment> input, ChannelWriter<SealedChunk> output, CancellationToken cancellationToken)
     {
-        using ChunkSealer sealer = session.NewSealer();
+        using ChunkSealer sealer = session.NewSealer(settings.Compression);
         while (await input.WaitToReadAsync(cancellationToken))
         {
             while (input.TryRead(out Segment? segment))

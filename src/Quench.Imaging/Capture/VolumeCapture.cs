@@ -54,7 +54,7 @@ public static class VolumeCapture
         Channel<Segment> read = Channel.CreateBounded<Segment>(ChannelDepth);
         Channel<SealedChunk> sealedChunks = Channel.CreateBounded<SealedChunk>(ChannelDepth);
         ReadStage reading = new(request.Snapshot, plan, segments, settings, release: !request.Prove, activity);
-        SealStage sealing = new(plan, session, image, settings.WorkLanes);
+        SealStage sealing = new(plan, session, image, settings);
         StoreStage storing = new(session);
         try
         {

@@ -7,9 +7,6 @@ namespace Quench.Vault;
 /// <summary>Compresses and encrypts chunks, and opens each again before handing it out. One lane's: not thread-safe. (§6.4)</summary>
 public sealed class ChunkSealer : IDisposable
 {
-    internal const int DefaultLevel = -1; // docs/performance.md, "Full image": what each level costs
-    internal const int FastestLevel = -7;
-    internal const int SmallestLevel = 19;
     private const int WorthPercent = 97;
 
     private readonly ZstdCodec _codec = new();
@@ -19,11 +16,11 @@ public sealed class ChunkSealer : IDisposable
     private readonly SessionKey _session;
     private readonly SealedChunkPool _pool;
     private readonly int _chunkSize;
-    private readonly int _level;
+    private readonly int? _level; // zstd's; null: nothing is compressed
 
-    internal ChunkSealer(VaultKeys keys, SessionKey session, SealedChunkPool pool, int chunkSize, int level)
+    internal ChunkSealer(VaultKeys keys, SessionKey session, SealedChunkPool pool, int chunkSize, Compression compression)
     {
-        _level = level;
+        _level = LevelOf(compression);
         _keys = keys;
         _session = session;
         _pool = pool;
@@ -55,7 +52,8 @@ public sealed class ChunkSealer : IDisposable
         SealedChunk chunk = _pool.Rent();
         // What does not fit 97 % of the plaintext is stored as it is: zstd then stops early by itself.
         Span<byte> room = chunk.Buffer.Slice(SealedLayout.NonceSize, (int)((long)plaintext.Length * WorthPercent / 100));
-        bool compressed = _codec.TryCompress(plaintext, room, _level, out int written);
+        int written = 0;
+        bool compressed = _level is { } level && _codec.TryCompress(plaintext, room, level, out written);
         ReadOnlySpan<byte> payload = compressed ? room[..written] : plaintext;
         chunk.Id = id;
         chunk.Meta = new ChunkMeta(type, plaintext.Length, compressed);
@@ -88,6 +86,16 @@ public sealed class ChunkSealer : IDisposable
 
         return checksum is { } named ? MemoryChecksum.Of(plaintext) == named : _keys.Identify(chunk.Meta.Type, plaintext) == chunk.Id;
     }
+
+    private static int? LevelOf(Compression compression) => compression switch
+    {
+        Compression.None => null,
+        Compression.Fast => -5,
+        Compression.Standard => -1,
+        Compression.Small => 3,
+        Compression.Smallest => 15,
+        _ => throw new ArgumentOutOfRangeException(nameof(compression), compression, "not a compression"),
+    };
 
     private ReadOnlySpan<byte> Demand(ReadOnlySpan<byte> plaintext) =>
         plaintext.Length > 0 && plaintext.Length <= _chunkSize

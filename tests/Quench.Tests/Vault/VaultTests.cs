@@ -280,6 +280,26 @@ public sealed class VaultTests
         Assert.Contains("never added", failure.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Harder_compression_stores_less_and_every_one_gives_back_the_same_bytes()
+    {
+        await using BackupVault vault = await CreateAsync(new MemoryStore());
+        await using BackupSession session = await vault.BeginAsync("host", Token);
+        byte[] chunk = [.. Enumerable.Range(0, ChunkSize).SelectMany(line => System.Text.Encoding.ASCII.GetBytes($"{line * 7919 % 1000} went by at {line * 31 % 97}\n")).Take(ChunkSize)];
+        ChunkName name = session.Name(chunk);
+        List<int> lengths = [];
+        foreach (Compression compression in Enum.GetValues<Compression>())
+        {
+            using ChunkSealer sealer = session.NewSealer(compression);
+            using SealedChunk @sealed = sealer.Seal(name, chunk); // opens it again and compares, or throws
+            lengths.Add(@sealed.SealedLength);
+        }
+
+        Assert.Equal(ChunkSize + SealedLayout.Overhead, lengths[0]);
+        Assert.Equal(lengths[..4].OrderDescending(), lengths[..4]);
+        Assert.True(lengths[4] < lengths[2]); // on a chunk as small as this one zstd's upper levels don't differ for certain
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
