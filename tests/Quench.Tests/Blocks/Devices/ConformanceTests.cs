@@ -106,3 +106,8 @@ public sealed class ImageFileReaderConformance : BlockReaderConformance, IDispos
         return ImageFile.Open(_directory["disk.img"], DeviceAccess.Read, exclusive: true);
     }
 }
+
+public sealed class WritableByteAddressableConformance : BlockDeviceConformance
+{
+    protected override ValueTask<IBlockDevice> NewDeviceAsync() => new(new WritableByteAddressable(new MemoryDevice(Length, 4096)));
+}

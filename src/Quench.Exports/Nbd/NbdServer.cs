@@ -1,0 +1,211 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Quench.Blocks.Buffers;
+
+namespace Quench.Exports.Nbd;
+
+/// <summary>
+/// Serves exports to NBD clients over a Unix socket or TCP: fixed newstyle with LIST, INFO and GO, structured replies, BLOCK_STATUS, FUA, flush, trim,
+/// write-zeroes, several connections to one export. (the NBD protocol, doc/proto.md of the NetworkBlockDevice project)
+/// </summary>
+/// <remarks>
+/// Thread-safe. A client can neither reach another export than its own nor a byte outside it, nor hold more than 4 MiB or stop the others by standing still.
+/// Disposing stops listening, lets commands in work end, and closes every connection; the exports stay open.
+/// </remarks>
+public sealed class NbdServer : IAsyncDisposable
+{
+    private const int Backlog = 512;
+
+    private readonly NbdServerOptions _options;
+    private readonly Socket _listener;
+    private readonly string? _path; // of the Unix socket, removed at the end
+    private readonly AlignedBufferPool _pieces = new(NbdSession.PieceOffset + NbdSession.PieceSize, maxRetained: 64);
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task _accepting;
+
+    private readonly Lock _gate = new(); // guards the one below
+    private readonly List<Connection> _connections = []; // oldest first
+
+    private NbdServer(Socket listener, string? path, NbdServerOptions options)
+    {
+        (_listener, _path, _options) = (listener, path, options);
+        EndPoint = listener.LocalEndPoint!;
+        _accepting = Task.Run(AcceptAsync);
+    }
+
+    /// <summary>Where it listens; for TCP with the port that it got.</summary>
+    public EndPoint EndPoint { get; }
+
+    /// <summary>Clients now.</summary>
+    public int ConnectionCount
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _connections.Count;
+            }
+        }
+    }
+
+    /// <summary>Begins to listen.</summary>
+    /// <param name="endPoint">A <see cref="UnixDomainSocketEndPoint"/>, whose file is made with mode 0600, or an <see cref="IPEndPoint"/>.</param>
+    /// <param name="options">What to serve.</param>
+    /// <exception cref="SocketException">The address is in use, or can't be bound.</exception>
+    public static NbdServer Listen(EndPoint endPoint, NbdServerOptions options)
+    {
+        if (options.Exports.Select(export => export.Name).Distinct(StringComparer.Ordinal).Count() != options.Exports.Count)
+        {
+            throw new ArgumentException("two exports have one name", nameof(options));
+        }
+
+        Socket listener = new(endPoint.AddressFamily, SocketType.Stream, endPoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified);
+        try
+        {
+            string? path = endPoint is UnixDomainSocketEndPoint ? endPoint.ToString() : null;
+            listener.Bind(endPoint);
+            if (path is not null)
+            {
+                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite); // before anybody can connect: nobody listens yet
+            }
+
+            listener.Listen(Backlog);
+            return new NbdServer(listener, path, options);
+        }
+        catch
+        {
+            listener.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (_stopping.IsCancellationRequested)
+        {
+            return;
+        }
+
+        await _stopping.CancelAsync();
+        _listener.Dispose();
+        await _accepting;
+        await EndSessionsAsync();
+        if (_path is not null)
+        {
+            File.Delete(_path);
+        }
+
+        _pieces.Dispose();
+        _stopping.Dispose();
+    }
+
+    private async Task EndSessionsAsync()
+    {
+        Connection[] left;
+        lock (_gate)
+        {
+            left = [.. _connections];
+        }
+
+        Task all = Task.WhenAll(left.Select(connection => connection.Ended.Task));
+        try
+        {
+            await all.WaitAsync(_options.DrainLimit, _options.Clock);
+        }
+        catch (TimeoutException)
+        {
+            foreach (Connection connection in left)
+            {
+                connection.Socket.Dispose();
+            }
+
+            await all;
+        }
+    }
+
+    private async Task AcceptAsync()
+    {
+        while (true)
+        {
+            Socket connection;
+            try
+            {
+                connection = await _listener.AcceptAsync(_stopping.Token);
+            }
+            catch (Exception failure) when (failure is OperationCanceledException or ObjectDisposedException || _stopping.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (SocketException failure)
+            {
+                _options.Report($"a connection could not be accepted: {failure.Message}");
+                continue;
+            }
+
+            Begin(connection);
+        }
+    }
+
+    private void Begin(Socket socket)
+    {
+        Connection connection = new(socket, new NbdSession(new NetworkStream(socket, ownsSocket: true), _options, _pieces, _stopping.Token));
+        lock (_gate)
+        {
+            if (_connections.Count >= _options.MaxConnections && !TryMakeRoom())
+            {
+                _options.Report($"a connection was refused: there are {_connections.Count}");
+                socket.Dispose();
+                return;
+            }
+
+            _connections.Add(connection);
+        }
+
+        _ = Task.Run(() => ServeAsync(connection));
+    }
+
+    /// <summary>Closes the connection that has been longest without choosing an export: so those that never will can't keep others out.</summary>
+    private bool TryMakeRoom()
+    {
+        Connection? oldest = _connections.Find(connection => !connection.Session.IsNegotiated);
+        oldest?.Socket.Dispose();
+        return oldest is not null && _connections.Remove(oldest);
+    }
+
+    /// <summary>Serves one client. Whatever ends it ends only it.</summary>
+    private async Task ServeAsync(Connection connection)
+    {
+        try
+        {
+            await using NbdSession session = connection.Session;
+            if (connection.Socket.AddressFamily != AddressFamily.Unix)
+            {
+                connection.Socket.NoDelay = true;
+            }
+
+            await session.RunAsync();
+        }
+        catch (Exception failure) when (failure is NbdProtocolException or IOException or SocketException or OperationCanceledException
+            or ObjectDisposedException or AuthenticationException or InvalidOperationException)
+        {
+            _options.Report($"a connection ended: {failure.Message}");
+        }
+        finally
+        {
+            connection.Socket.Dispose();
+            lock (_gate)
+            {
+                _connections.Remove(connection);
+            }
+
+            connection.Ended.SetResult();
+        }
+    }
+
+    private sealed record Connection(Socket Socket, NbdSession Session)
+    {
+        internal TaskCompletionSource Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

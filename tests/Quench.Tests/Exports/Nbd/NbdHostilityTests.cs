@@ -1,0 +1,219 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Net.Sockets;
+using Quench.Blocks.Devices;
+using Quench.Exports.Nbd;
+using Xunit;
+
+namespace Quench.Tests.Exports.Nbd;
+
+/// <summary>Clients that mean harm, or are broken. Whatever they do ends at most their own connection.</summary>
+public sealed class NbdHostilityTests : IDisposable
+{
+    private const int Length = 1024 * 1024;
+    private readonly TemporaryDirectory _directory = new();
+    private readonly byte[] _content = TestSeed.NewRandom().NextBytes(Length);
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private static int Sessions => int.TryParse(Environment.GetEnvironmentVariable("QUENCH_SESSIONS"), CultureInfo.InvariantCulture, out int count) ? count : 400;
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public async Task Random_sessions_neither_stop_the_server_nor_reach_a_byte_outside()
+    {
+        Random random = TestSeed.NewRandom();
+        await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync());
+        await using NbdServer server = Serve(new NbdServerOptions { Exports = [export] });
+        using RawClient good = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await good.GoAsync("disk", Token);
+        for (int session = 0; session < Sessions; session++)
+        {
+            using (RawClient bad = await RawClient.ConnectAsync(server.EndPoint, Token))
+            {
+                await MisbehaveAsync(bad, random);
+            }
+
+            await CheckAsync(good, (ulong)random.Next(Length - 4096));
+        }
+    }
+
+    [Fact]
+    public async Task Half_open_connections_keep_nobody_out()
+    {
+        await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync());
+        await using NbdServer server = Serve(new NbdServerOptions { Exports = [export], MaxConnections = 8 });
+        List<RawClient> silent = [];
+        try
+        {
+            for (int i = 0; i < 100; i++)
+            {
+                silent.Add(await RawClient.ConnectAsync(server.EndPoint, Token));
+            }
+
+            using RawClient good = await RawClient.ConnectAsync(server.EndPoint, Token);
+            await good.GoAsync("disk", Token);
+            await CheckAsync(good, 4096);
+            Assert.InRange(server.ConnectionCount, 1, 8);
+        }
+        finally
+        {
+            silent.ForEach(client => client.Dispose());
+        }
+    }
+
+    [Fact]
+    public async Task Connections_in_use_are_not_closed_for_new_ones()
+    {
+        await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync());
+        await using NbdServer server = Serve(new NbdServerOptions { Exports = [export], MaxConnections = 2 });
+        using RawClient one = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await one.GoAsync("disk", Token);
+        using RawClient two = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await two.GoAsync("disk", Token);
+        await CheckAsync(two, 0);
+        using RawClient three = await RawClient.ConnectAsync(server.EndPoint, Token);
+        Assert.True(await three.IsClosedAsync(Token));
+        await CheckAsync(one, 512);
+        await CheckAsync(two, 1024);
+    }
+
+    [Fact]
+    public async Task Who_does_not_choose_an_export_in_time_is_cut_off()
+    {
+        await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync());
+        await using NbdServer server = Serve(new NbdServerOptions { Exports = [export], HandshakeLimit = TimeSpan.FromMilliseconds(100) });
+        using RawClient slow = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await slow.GreetAsync(Token);
+        Assert.True(await slow.IsClosedAsync(Token));
+    }
+
+    [Fact]
+    public async Task Who_takes_no_answers_is_cut_off_and_others_go_on()
+    {
+        TaskCompletionSource reported = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync());
+        await using NbdServer server = Serve(new NbdServerOptions
+        {
+            Exports = [export],
+            StallLimit = TimeSpan.FromMilliseconds(200),
+            Report = _ => reported.TrySetResult(),
+        });
+        using RawClient stuck = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await stuck.GoAsync("disk", Token);
+        for (int i = 0; i < 64; i++)
+        {
+            await stuck.CommandAsync(0, 0, Length, Token);
+        }
+
+        using RawClient good = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await good.GoAsync("disk", Token);
+        await CheckAsync(good, 100_000);
+        await reported.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await CheckAsync(good, 200_000);
+    }
+
+    [Theory]
+    [InlineData(0, Length - 511, 512, 22u)]
+    [InlineData(0, Length, 1, 22u)]
+    [InlineData(0, long.MaxValue, 512, 22u)]
+    [InlineData(0, 0, 33 * 1024 * 1024, 22u)]
+    [InlineData(3, 1, 0, 22u)]
+    [InlineData(7, 0, 512, 22u)]
+    [InlineData(99, 0, 0, 22u)]
+    public async Task What_leaves_the_export_or_makes_no_sense_is_an_error(ushort command, long offset, uint length, uint error)
+    {
+        await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync());
+        await using NbdServer server = Serve(new NbdServerOptions { Exports = [export] });
+        using RawClient client = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await client.GoAsync("disk", Token);
+        await client.CommandAsync(command, (ulong)offset, length, Token);
+        Assert.Equal((error, 7ul), await client.SimpleAsync(Token));
+        await CheckAsync(client, 0);
+    }
+
+    [Fact]
+    public async Task Old_clients_and_absurd_lengths_are_handled()
+    {
+        await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync());
+        await using NbdServer server = Serve(new NbdServerOptions { Exports = [export] });
+
+        using RawClient old = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await old.GreetAsync(Token, flags: 1);
+        await old.OptionAsync(1, "disk"u8.ToArray(), Token);
+        byte[] answer = await old.ReadAsync(8 + 2 + 124, Token);
+        Assert.Equal(Length, BinaryPrimitives.ReadInt64BigEndian(answer));
+        await CheckAsync(old, 777);
+
+        using RawClient absurd = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await absurd.GreetAsync(Token);
+        byte[] header = new byte[16];
+        "IHAVEOPT"u8.CopyTo(header);
+        header[11] = 7;
+        BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(12), uint.MaxValue);
+        await absurd.Stream.WriteAsync(header, Token);
+        Assert.True(await absurd.IsClosedAsync(Token));
+
+        using RawClient unknownFlags = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await unknownFlags.GreetAsync(Token, flags: 0x80);
+        Assert.True(await unknownFlags.IsClosedAsync(Token));
+
+        using RawClient lying = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await lying.GoAsync("disk", Token);
+        await lying.CommandAsync(1, 0, uint.MaxValue, Token);
+        Assert.True(await lying.IsClosedAsync(Token));
+    }
+
+    private async Task<MemoryDevice> NewDeviceAsync()
+    {
+        MemoryDevice device = new(Length);
+        await device.WriteAsync(0, _content, Token);
+        return device;
+    }
+
+    private NbdServer Serve(NbdServerOptions options) => NbdServer.Listen(new UnixDomainSocketEndPoint(_directory["nbd.sock"]), options);
+
+    private async Task CheckAsync(RawClient client, ulong offset)
+    {
+        await client.CommandAsync(0, offset, 4096, Token);
+        Assert.Equal((0u, 7ul), await client.SimpleAsync(Token));
+        Assert.Equal(_content[(int)offset..((int)offset + 4096)], await client.ReadAsync(4096, Token));
+    }
+
+    /// <summary>A session that is right up to a random step and wrong from there: in a length, a flag, an order, or in every byte.</summary>
+    private static async Task MisbehaveAsync(RawClient client, Random random)
+    {
+        try
+        {
+            if (random.Next(10) == 0)
+            {
+                await client.Stream.WriteAsync(random.NextBytes(random.Next(1, 300)), Token);
+                return;
+            }
+
+            await client.GreetAsync(Token, random.Next(20) == 0 ? (uint)random.Next() : 3);
+            for (int option = random.Next(4); option > 0; option--)
+            {
+                await client.OptionAsync((uint)random.Next(13), random.Next(3) == 0 ? RawClient.ExportData("disk") : random.NextBytes(random.Next(64)), Token);
+            }
+
+            if (random.Next(4) == 0)
+            {
+                return; // leaves in the middle
+            }
+
+            await client.OptionAsync(7, RawClient.ExportData("disk"), Token);
+            for (int command = random.Next(8); command > 0; command--)
+            {
+                ushort flags = random.Next(3) == 0 ? (ushort)random.Next(65536) : (ushort)0;
+                byte[]? data = random.Next(3) == 0 ? random.NextBytes(random.Next(2048)) : null;
+                await client.CommandAsync((ushort)random.Next(9), (ulong)random.NextInt64(), (uint)random.NextInt64(1L << 32), Token, flags, data);
+            }
+        }
+        catch (Exception failure) when (failure is IOException or EndOfStreamException)
+        {
+            // The server has had enough of us.
+        }
+    }
+}
