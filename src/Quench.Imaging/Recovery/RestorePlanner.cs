@@ -46,7 +46,11 @@ public sealed class RestorePlanner(
         };
     }
 
-    private static VolumeRecord Pick(RecoveryPoint point, string? name)
+    /// <summary>The volume of a point that a user means.</summary>
+    /// <param name="point">The point.</param>
+    /// <param name="name">The volume's name; may be null when there is only one.</param>
+    /// <exception cref="QuenchException">RST-101: there is none of that name, or several and no name.</exception>
+    public static VolumeRecord Pick(RecoveryPoint point, string? name)
     {
         VolumeRecord? found = name is null
             ? (point.Volumes.Count == 1 ? point.Volumes[0] : null)

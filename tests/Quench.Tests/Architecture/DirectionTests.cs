@@ -15,7 +15,7 @@ public sealed class DirectionTests
         ["Quench.Vault"] = ["Quench.Blocks", "Quench.Interop"],
         ["Quench.Snapshots"] = ["Quench.Blocks", "Quench.Exports", "Quench.Interop"],
         ["Quench.Imaging"] = ["Quench.Blocks", "Quench.FileSystems", "Quench.Exports", "Quench.Vault", "Quench.Snapshots"],
-        ["Quench.Cli"] = ["Quench.Imaging", "Quench.Vault", "Quench.Snapshots", "Quench.Blocks"], // docs/decisions/0004
+        ["Quench.Cli"] = ["Quench.Imaging", "Quench.Vault", "Quench.Snapshots", "Quench.Exports", "Quench.Blocks"], // docs/decisions/0004
     };
 
     /// <summary>Inside a project: a room, and the rooms of ours that it may name.</summary>

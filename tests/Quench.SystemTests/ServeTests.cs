@@ -1,0 +1,106 @@
+using Quench.SystemTests.Harness;
+using Xunit;
+
+namespace Quench.SystemTests;
+
+/// <summary>What `quench serve` gives to the clients people have: an attached volume to live on, a point to read or to play with.</summary>
+public sealed class ServeTests : IDisposable
+{
+    private const long Length = 64L << 20;
+    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
+
+    private readonly TempFolder _folder = new("serve");
+
+    private string Socket => _folder["nbd.sock"];
+
+    private string Uri => $"nbd+unix:///?socket={Socket}";
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task A_client_lives_on_an_attached_volume_that_is_imaged_hot_and_the_point_is_served_back()
+    {
+        Requires.LiveVolumes();
+        await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Raw, Length);
+        QuenchCli cli = await QuenchCli.WithNewVaultAsync(_folder["vault"]);
+        string point;
+        await using (await ServeAsync(cli, "serve", "volume", volume.Name, "--socket", Socket))
+        {
+            await WriteAsync("write -P 0x31 0 8M", "write -P 0x32 32M 4M", "flush");
+            point = (await cli.BackupAsync(volume.Name, "--prove")).GetProperty("point").GetString()!;
+            await WriteAsync("write -P 0x99 1M 2M", "flush"); // after the instant: not in the point
+            await WriteAsync("read -P 0x99 1M 2M", "read -P 0x31 0 1M", "read -P 0x32 32M 4M");
+        }
+
+        await using (await ServeAsync(cli, "serve", "point", point, "--socket", Socket))
+        {
+            await ReadAsync("read -P 0x31 0 8M", "read -P 0 8M 24M", "read -P 0x32 32M 4M", "read -P 0 36M 28M");
+            ProcessResult refused = await Tool.TryRunAsync("qemu-io", "-f", "raw", "-c", "write 0 4k", Uri);
+            Assert.NotEqual(0, refused.ExitCode);
+            Assert.Contains("3  hole,zero", await Tool.RunAsync("nbdinfo", "--map", "--totals", Uri), StringComparison.Ordinal);
+            await cli.RunAsync("restore", point, _folder["restored.img"]);
+            Assert.Contains("identical", await Tool.RunAsync("qemu-img", "compare", "-f", "raw", "-F", "raw", Uri, _folder["restored.img"]), StringComparison.Ordinal);
+        }
+
+        await using (await ServeAsync(cli, "serve", "point", point, "--socket", Socket, "--writable", "--overlay-folder", _folder.Path))
+        {
+            await WriteAsync("write -P 0x77 100k 300k", "read -P 0x77 100k 300k", "read -P 0x31 400k 1M", "write -z 32M 1M", "read -P 0 32M 1M");
+        }
+
+        Assert.Empty(Directory.GetFiles(_folder.Path, "quench-overlay-*"));
+        await cli.RunAsync("verify", point);
+        await cli.RunAsync("restore", point, _folder["again.img"]);
+        Assert.Equal(0, (await Tool.TryRunAsync("cmp", _folder["restored.img"], _folder["again.img"])).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_volume_that_is_mounted_is_served_read_only_or_not_at_all()
+    {
+        Requires.LiveVolumes();
+        await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, Length);
+        QuenchCli cli = new();
+        await cli.RefusedAsync(11, "BLOCK-103", "serve", "volume", volume.Name, "--socket", Socket);
+        await using (await ServeAsync(cli, "serve", "volume", volume.Name, "--socket", Socket, "--read-only"))
+        {
+            Assert.Equal($"{Length}", (await Tool.RunAsync("nbdinfo", "--size", Uri)).Trim());
+        }
+
+        await cli.RefusedAsync(1, "CLI-142", "serve", "volume", "nobody-knows-it", "--socket", Socket);
+    }
+
+    /// <summary>Starts a server and waits until it can be reached; disposing interrupts it as a person would.</summary>
+    private async Task<Serving> ServeAsync(QuenchCli cli, params string[] arguments)
+    {
+        ProcessRun run = cli.Start(arguments);
+        await Wait.UntilAsync(() => File.Exists(Socket) || run.HasExited, s_limit, "the server listens");
+        if (run.HasExited)
+        {
+            Assert.Fail((await run.EndAsync(s_limit)).ToString());
+        }
+
+        return new Serving(run);
+    }
+
+    private Task WriteAsync(params string[] commands) => DoAsync([], commands);
+
+    private Task ReadAsync(params string[] commands) => DoAsync(["-r"], commands);
+
+    private async Task DoAsync(string[] how, string[] commands)
+    {
+        string output = await Tool.RunAsync("qemu-io", [.. how, "-f", "raw", .. commands.SelectMany(command => new[] { "-c", command }), Uri]);
+        Assert.DoesNotContain("failed", output, StringComparison.OrdinalIgnoreCase);
+    }
+
+    private sealed class Serving(ProcessRun run) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            using (run)
+            {
+                await Tool.RunAsync("kill", "-INT", run.Id.ToString(System.Globalization.CultureInfo.InvariantCulture));
+                ProcessResult end = await run.EndAsync(s_limit);
+                Assert.True(end.ExitCode == 0, end.ToString());
+            }
+        }
+    }
+}
