@@ -37,7 +37,7 @@ public sealed class ServeTests : IDisposable
             await ReadAsync("read -P 0x31 0 8M", "read -P 0 8M 24M", "read -P 0x32 32M 4M", "read -P 0 36M 28M");
             ProcessResult refused = await Tool.TryRunAsync("qemu-io", "-f", "raw", "-c", "write 0 4k", Uri);
             Assert.NotEqual(0, refused.ExitCode);
-            Assert.Contains("3  hole,zero", await Tool.RunAsync("nbdinfo", "--map", "--totals", Uri), StringComparison.Ordinal);
+            Assert.Matches(@"54525952\s.*\s3 hole,zero", await Tool.RunAsync("nbdinfo", "--map", "--totals", Uri));
             await cli.RunAsync("restore", point, _folder["restored.img"]);
             Assert.Contains("identical", await Tool.RunAsync("qemu-img", "compare", "-f", "raw", "-F", "raw", Uri, _folder["restored.img"]), StringComparison.Ordinal);
         }
