@@ -209,7 +209,7 @@ public sealed class BackupSession : IAsyncDisposable
         byte[] body = CommitBody.Write(
             Verdict.Committed, _clock.GetUtcNow().ToUnixTimeMilliseconds(), point.Id, SHA256.HashData(manifest), _generation);
         byte[] commit = _keys.SealEnvelope(EnvelopeKind.Commit, name, body);
-        if (!await RootCopies.TryPutAsync(_store, name, commit, cancellationToken))
+        if (!await RootCopies.TryPutPrimaryAsync(_store, name, commit, cancellationToken))
         {
             byte[]? present = await _store.GetAsync(name, cancellationToken) ?? await _store.GetAsync(RootCopies.CopyOf(name), cancellationToken);
             if (present is null || !present.AsSpan().SequenceEqual(commit))
@@ -218,10 +218,13 @@ public sealed class BackupSession : IAsyncDisposable
             }
 
             await _store.PutAsync(name, commit, cancellationToken); // ours, from a try whose answer was lost: now durable for certain
-            _ = await RootCopies.TryPutCopyAsync(_store, name, commit, cancellationToken);
         }
 
         _packs.Count(commit.Length);
+        if (await RootCopies.TryPutCopyAsync(_store, name, commit, cancellationToken)) // the point exists, with or without
+        {
+            _packs.Count(commit.Length);
+        }
     }
 
     private QuenchException WhoseCommit(string name, byte[]? present)

@@ -40,18 +40,23 @@ internal static class RootCopies
         await store.PutAsync(CopyOf(name), content, cancellationToken);
     }
 
-    /// <summary>Puts a root if its name is free: what has a copy has been there before, so the name is taken although the primary may be lost.</summary>
-    /// <returns>True: the primary is durable, and its copy too if the store went along. False: nothing has changed.</returns>
+    /// <summary>Puts a root if its name is free, and its copy if the store goes along.</summary>
+    /// <returns>True: the primary is durable. False: nothing has changed.</returns>
     internal static async Task<bool> TryPutAsync(IObjectStore store, string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
-        if (await store.GetAsync(CopyOf(name), cancellationToken) is not null || !await store.TryPutAsync(name, content, cancellationToken))
+        bool taken = await TryPutPrimaryAsync(store, name, content, cancellationToken);
+        if (taken)
         {
-            return false;
+            _ = await TryPutCopyAsync(store, name, content, cancellationToken);
         }
 
-        _ = await TryPutCopyAsync(store, name, content, cancellationToken);
-        return true;
+        return taken;
     }
+
+    /// <summary>Puts the primary of a root if its name is free: what has a copy has been there before, so its name is taken although the primary may be lost.</summary>
+    /// <returns>True: the primary is durable. False: nothing has changed.</returns>
+    internal static async Task<bool> TryPutPrimaryAsync(IObjectStore store, string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
+        await store.GetAsync(CopyOf(name), cancellationToken) is null && await store.TryPutAsync(name, content, cancellationToken);
 
     /// <summary>Puts the copy of a root that has taken effect already: that this fails is no failure of what was done.</summary>
     /// <returns>False when the vault has to do without; verification says so and a repair makes it.</returns>

@@ -12,17 +12,18 @@ using static Quench.Tests.Vault.VaultLab;
 namespace Quench.Tests.Vault.Keys;
 
 /// <summary>The ways into a vault come and go; at every moment one of them opens it, and one that was removed never does again.</summary>
-public sealed class KeyRoomTests
+public sealed class KeyRoomTests : IAsyncDisposable
 {
     private static readonly byte[] s_new = Encoding.UTF8.GetBytes("another horse");
 
     private readonly MemoryStore _store = new();
 
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
+
     [Fact]
     public async Task Each_kind_of_key_opens_the_vault_and_says_so()
     {
-        byte[] file = new byte[32];
-        Random.Shared.NextBytes(file);
+        byte[] file = TestSeed.NewRandom().NextBytes(32);
         byte[] code;
         await using (BackupVault vault = await CreateAsync(_store))
         {
@@ -91,10 +92,7 @@ public sealed class KeyRoomTests
             (BackupVault first, string code) = await CreateWithCodeAsync(store);
             KeySlotInfo[] slots = [.. await first.ListKeysAsync(Token)];
             InterruptedStore interrupted = new(store, at, () => TryAsync(first.RemoveKeyAsync(slots[0].Id, Token)));
-            await using (BackupVault second = await OpenAsync(interrupted))
-            {
-                await TryAsync(second.RemoveKeyAsync(slots[1].Id, Token));
-            }
+            await TryAsync(ActAsync(interrupted, second => second.RemoveKeyAsync(slots[1].Id, Token)));
 
             fired = interrupted.Fired ? 1 : 0;
             Assert.True(await OpensAsync(store, Password) || await OpensAsync(store, Encoding.ASCII.GetBytes(code)), $"interrupted at call {at}");

@@ -15,7 +15,7 @@ namespace Quench.Tests.Vault.Roots;
 /// The small objects that all else hangs on are kept twice: whatever happens to one of the two, nothing is lost. QUENCH_PART says which bytes are
 /// damaged: "0/1" is all of them; one of 23 when it says nothing.
 /// </summary>
-public sealed class RootCopiesTests
+public sealed class RootCopiesTests : IAsyncDisposable
 {
     private static readonly int[] s_part =
         [.. (Environment.GetEnvironmentVariable("QUENCH_PART") ?? "0/23").Split('/').Select(number => int.Parse(number, CultureInfo.InvariantCulture))];
@@ -25,6 +25,8 @@ public sealed class RootCopiesTests
 
     private readonly MemoryStore _store = new();
     private byte[] _code = [];
+
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     [Fact]
     public async Task Whatever_happens_to_either_object_of_a_root_the_vault_opens_lists_and_restores_and_a_repair_makes_it_whole()
@@ -161,7 +163,6 @@ public sealed class RootCopiesTests
     public async Task What_is_left_of_a_forgotten_point_is_not_brought_back()
     {
         await MakeVaultAsync();
-        Dictionary<string, byte[]> objects = await SnapshotAsync(_store);
         VaultOpening opened = await VaultOpening.OpenAsync(_store, _code, Token);
         await using BackupVault vault = await OpenAsync(_store);
         RecoveryPoint point = (await vault.ListPointsAsync(Token))[0];
