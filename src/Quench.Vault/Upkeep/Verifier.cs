@@ -36,9 +36,9 @@ internal sealed class Verifier(
         {
             CheckHistory(listing);
             await CheckObjectsAsync(level, cancellationToken);
-            await CheckRootsAsync(level, cancellationToken);
         }
 
+        await CheckRootsAsync(only, level, cancellationToken);
         CheckPackList(only is null);
         if (level >= VerifyLevel.Structure)
         {
@@ -61,27 +61,40 @@ internal sealed class Verifier(
     }
 
     /// <summary>
-    /// Looks at both objects of every root. What hurts a point has been said of the point, so only what a copy stands in for, or what is wrong with
-    /// a copy, is said of those again.
+    /// Looks at both objects of every root, or of those of one point. What hurts a point has been said of the point; here it is said what a copy stands in
+    /// for, and what is wrong with a copy.
     /// </summary>
-    private async Task CheckRootsAsync(VerifyLevel level, CancellationToken cancellationToken)
+    private async Task CheckRootsAsync(RecoveryPoint? only, VerifyLevel level, CancellationToken cancellationToken)
     {
+        RootSurvey survey = new(store, judge);
         if (level < VerifyLevel.Structure)
         {
             return;
         }
 
-        await foreach (RootState root in new RootSurvey(store, judge).RunAsync(cancellationToken))
+        if (only is not null)
         {
-            bool told = root.Content is null && root.Name.StartsWith(ObjectNames.Commits, StringComparison.Ordinal);
-            if (!told && root.Trouble() is { } trouble)
-            {
-                Report(trouble);
-            }
-            else if (root is { Primary: RootHalf.Sound, Copy: RootHalf.Missing })
-            {
-                _withoutCopy.Add(root.Name);
-            }
+            CheckRoot(await survey.LookAsync(ObjectNames.Commit(only.SessionId), cancellationToken));
+            CheckRoot(await survey.LookAsync(ObjectNames.Point(only.Id), cancellationToken));
+            return;
+        }
+
+        await foreach (RootState root in survey.RunAsync(cancellationToken))
+        {
+            CheckRoot(root);
+        }
+    }
+
+    private void CheckRoot(RootState root)
+    {
+        bool told = root.Content is null && root.Name.StartsWith(ObjectNames.Commits, StringComparison.Ordinal);
+        if (!told && root.Trouble() is { } trouble)
+        {
+            Report(trouble);
+        }
+        else if (root is { Primary: RootHalf.Sound, Copy: RootHalf.Missing })
+        {
+            _withoutCopy.Add(root.Name);
         }
     }
 
