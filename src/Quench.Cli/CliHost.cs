@@ -1,4 +1,7 @@
+using System.Text;
+using Quench.Blocks.Buffers;
 using Quench.Cli.Secrets;
+using Quench.Vault;
 
 namespace Quench.Cli;
 
@@ -23,6 +26,15 @@ internal sealed record CliHost
     /// <summary>Whether this user may do everything.</summary>
     public bool IsRoot { get; init; }
 
+    /// <summary>What a guess of a new password costs.</summary>
+    public KdfCost PasswordCost { get; init; } = KdfCost.Default;
+
+    /// <summary>Called before a secret is taken in: a real process then forbids that its memory is dumped.</summary>
+    public Action BeforeSecrets { get; init; } = static () => { };
+
+    /// <summary>Writes bytes to where <see cref="Output"/> goes, with no buffer that would keep them; null where there is no such way.</summary>
+    public Action<ReadOnlySpan<byte>>? Unbuffered { get; init; }
+
     /// <summary>The time.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
@@ -34,9 +46,31 @@ internal sealed record CliHost
     {
         Output = Console.Out,
         Error = Console.Error,
-        Variable = Environment.GetEnvironmentVariable,
+        Variable = new SecretEnvironment().Get,
+        BeforeSecrets = SecretBytes.ForbidDumps,
+        Unbuffered = WriteUnbuffered,
         Terminal = Console.IsInputRedirected || Console.IsErrorRedirected ? null : new ConsoleTerminal(),
         ErrorIsTerminal = !Console.IsErrorRedirected,
         IsRoot = Environment.IsPrivilegedProcess,
     };
+
+    /// <summary>Writes something secret as data: it goes straight to the descriptor, and no copy of it stays in a buffer of ours.</summary>
+    public void WriteSecret(ReadOnlySpan<byte> ascii)
+    {
+        if (Unbuffered is { } write)
+        {
+            Output.Flush();
+            write(ascii);
+        }
+        else
+        {
+            Output.Write(Encoding.ASCII.GetString(ascii));
+        }
+    }
+
+    private static void WriteUnbuffered(ReadOnlySpan<byte> bytes)
+    {
+        using Stream output = Console.OpenStandardOutput();
+        output.Write(bytes);
+    }
 }

@@ -29,6 +29,7 @@ internal static class CommandLine
     public static async Task<int> RunAsync(string[] args, CliHost host, CancellationToken cancellationToken)
     {
         RootCommand root = Build(host);
+        CommonOptions.AddKeyFile(root);
         ShortenOthers(root, args);
         ParseResult parsed = root.Parse(args);
         if (parsed.Action is ParseErrorAction)
@@ -59,13 +60,20 @@ internal static class CommandLine
             VerifyCommand.Make(host),
             RestoreCommand.Make(host),
             ServeCommand.Make(host),
+            VaultCommand.Make(host),
         };
 
     /// <summary>In the list of commands the first sentence of each is enough; its own help has the rest.</summary>
-    private static void ShortenOthers(RootCommand root, string[] args)
+    private static void ShortenOthers(Command parent, string[] args)
     {
-        foreach (Command command in root.Subcommands.Where(command => !args.Contains(command.Name)))
+        foreach (Command command in parent.Subcommands)
         {
+            if (args.Contains(command.Name))
+            {
+                ShortenOthers(command, args);
+                continue;
+            }
+
             string text = command.Description ?? "";
             int end = text.IndexOfAny(['.', '\n']);
             command.Description = end < 0 ? text : text[..(end + 1)].TrimEnd();
@@ -79,9 +87,13 @@ internal static class CommandLine
             host.Error.WriteLine(error.Message);
         }
 
-        Command command = parsed.CommandResult.Command;
-        string path = command is RootCommand ? "quench" : "quench " + command.Name;
-        host.Error.WriteLine($"  next: {path} --help");
+        List<string> path = [];
+        for (CommandResult? at = parsed.CommandResult; at?.Command is not (null or RootCommand); at = at.Parent as CommandResult)
+        {
+            path.Insert(0, " " + at.Command.Name);
+        }
+
+        host.Error.WriteLine($"  next: quench{string.Concat(path)} --help");
         return ExitCodes.Usage;
     }
 }

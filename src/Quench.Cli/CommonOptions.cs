@@ -8,10 +8,37 @@ internal static class CommonOptions
 {
     private const string VaultName = "--vault";
     private const string JsonName = "--json";
+    private const string KeyFileName = "--key-file";
 
     /// <summary>--vault DIR.</summary>
     public static Option<string?> Vault() =>
         new(VaultName, "-r") { HelpName = "DIR", Description = "The vault's directory. QUENCH_VAULT names it when this is not given." };
+
+    /// <summary>--key-file PATH.</summary>
+    public static Option<string?> KeyFile() =>
+        new(KeyFileName) { HelpName = "PATH", Description = "A key file that opens the vault, in place of its password. QUENCH_KEY_FILE names it when this is not given." };
+
+    /// <summary>Gives every command that opens a vault, and those below it, the option of a key file.</summary>
+    public static void AddKeyFile(Command command)
+    {
+        if (command.Options.Any(option => option.Name == VaultName) && command.Name != "init")
+        {
+            command.Add(KeyFile());
+        }
+
+        foreach (Command below in command.Subcommands)
+        {
+            AddKeyFile(below);
+        }
+    }
+
+    /// <summary>The key file that the command line names, or else the environment; null when there is none.</summary>
+    public static string? KeyFilePath(ParseResult parsed, CliHost host)
+    {
+        Option<string?>? option = parsed.CommandResult.Command.Options.OfType<Option<string?>>().FirstOrDefault(option => option.Name == KeyFileName);
+        string? path = (option is null ? null : parsed.GetValue(option)) ?? host.Variable("QUENCH_KEY_FILE");
+        return string.IsNullOrEmpty(path) ? null : path;
+    }
 
     /// <summary>--json.</summary>
     public static Option<bool> Json() => new(JsonName) { Description = "Print JSON, one object a line, on standard output." };

@@ -31,9 +31,11 @@ internal sealed class OpenVault : IAsyncDisposable
             };
         }
 
-        using Secret password = await PasswordSource.GetAsync(host, isNew: false, cancellationToken);
-        BackupVault vault = await BackupVault.OpenAsync(new LocalDirectory(location), password.Bytes, host.Clock, cancellationToken);
-        return new OpenVault(vault, location);
+        (SecretKind kind, Secret secret) = await GetSecretAsync(parsed, host, cancellationToken);
+        using (secret)
+        {
+            return new OpenVault(await BackupVault.OpenAsync(new LocalDirectory(location), kind, secret.Bytes, host.Clock, cancellationToken), location);
+        }
     }
 
     /// <summary>Finds a point.</summary>
@@ -43,6 +45,24 @@ internal sealed class OpenVault : IAsyncDisposable
             "CLI-104",
             point == "latest" ? $"the vault {Location} holds no recovery point yet" : $"the vault {Location} holds no recovery point {point}",
             point == "latest" ? "make one: quench backup SOURCE" : "see `quench list`");
+
+    /// <summary>The key file that the command line or the environment names; otherwise the password from wherever it comes.</summary>
+    private static async Task<(SecretKind Kind, Secret Secret)> GetSecretAsync(ParseResult parsed, CliHost host, CancellationToken cancellationToken)
+    {
+        if (CommonOptions.KeyFilePath(parsed, host) is not { } path)
+        {
+            return (SecretKind.Typed, await PasswordSource.GetAsync(host, isNew: false, cancellationToken));
+        }
+
+        host.BeforeSecrets();
+        Secret secret = Secret.Of(KeyFile.Read(path));
+        if (KeyFile.IsExposed(path))
+        {
+            host.Error.WriteLine($"others than its owner may use the key file {path}: chmod 600 {path}");
+        }
+
+        return (SecretKind.KeyFile, secret);
+    }
 
     public ValueTask DisposeAsync() => Vault.DisposeAsync();
 }

@@ -5,6 +5,7 @@ using Quench.Vault.Index;
 using Quench.Vault.Keys;
 using Quench.Vault.Packs;
 using Quench.Vault.Points;
+using Quench.Vault.Roots;
 using Quench.Vault.Stores;
 
 namespace Quench.Vault;
@@ -158,6 +159,7 @@ public sealed class BackupSession : IAsyncDisposable
         string name = ObjectNames.Point(point.Id);
         byte[] manifest = _keys.SealEnvelope(EnvelopeKind.Point, name, PointCodec.Write(point));
         await _packs.PutAsync(name, manifest, cancellationToken);
+        await _packs.PutAsync(RootCopies.CopyOf(name), manifest, cancellationToken);
         await PutCommitKeyAsync(point, manifest, cancellationToken);
         return point;
     }
@@ -198,9 +200,9 @@ public sealed class BackupSession : IAsyncDisposable
         byte[] body = CommitBody.Write(
             Verdict.Committed, _clock.GetUtcNow().ToUnixTimeMilliseconds(), point.Id, SHA256.HashData(manifest), _generation);
         byte[] commit = _keys.SealEnvelope(EnvelopeKind.Commit, name, body);
-        if (!await _store.TryPutAsync(name, commit, cancellationToken))
+        if (!await RootCopies.TryPutPrimaryAsync(_store, name, commit, cancellationToken))
         {
-            byte[]? present = await _store.GetAsync(name, cancellationToken);
+            byte[]? present = await _store.GetAsync(name, cancellationToken) ?? await _store.GetAsync(RootCopies.CopyOf(name), cancellationToken);
             if (present is null || !present.AsSpan().SequenceEqual(commit))
             {
                 throw WhoseCommit(name, present);
@@ -210,6 +212,10 @@ public sealed class BackupSession : IAsyncDisposable
         }
 
         _packs.Count(commit.Length);
+        if (await RootCopies.TryPutCopyAsync(_store, name, commit, cancellationToken)) // the point exists, with or without
+        {
+            _packs.Count(commit.Length);
+        }
     }
 
     private QuenchException WhoseCommit(string name, byte[]? present)

@@ -1,5 +1,5 @@
-using System.Text;
 using Quench.Blocks;
+using Quench.Blocks.Buffers;
 using Quench.Vault.Format;
 using Quench.Vault.Index;
 using Quench.Vault.Keys;
@@ -130,7 +130,7 @@ public sealed partial class BackupVault : IAsyncDisposable
     /// <param name="cancellationToken">Gives up.</param>
     public Task<VerifyReport> VerifyAsync(
         RecoveryPoint? point, VerifyLevel level, IProgress<VerifyProgress>? progress, CancellationToken cancellationToken) =>
-        new Verifier(_store, _keys, _index, _catalog, _chunks, _openers, Info.ChunkSize, progress).RunAsync(point, level, cancellationToken);
+        new Verifier(_store, _keys, Judge, _index, _catalog, _chunks, _openers, Info.ChunkSize, progress).RunAsync(point, level, cancellationToken);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -149,10 +149,10 @@ public sealed partial class BackupVault : IAsyncDisposable
     internal static async Task<CreatedVault> CreateAsync(
         IObjectStore store, VaultSettings settings, ReadOnlyMemory<byte> password, TimeProvider clock, KdfCost floor, CancellationToken cancellationToken)
     {
-        string code = await VaultCreation.RunAsync(store, settings, password, clock, floor, cancellationToken);
+        SecretBytes code = await VaultCreation.RunAsync(store, settings, password, clock, floor, cancellationToken);
 
         // Opened with the code and from what has been stored: both are proved before anybody relies on them.
-        return new CreatedVault(await OpenAsync(store, Encoding.ASCII.GetBytes(code), clock, cancellationToken), code);
+        return new CreatedVault(await OpenAsync(store, code.Memory, clock, cancellationToken), code);
     }
 
     private async Task<int> RegisterAsync(SessionKey session, string host, CancellationToken cancellationToken)

@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
+using Quench.Blocks.Buffers;
 using Quench.Vault.Format;
 using Quench.Vault.Keys;
+using Quench.Vault.Roots;
 using Quench.Vault.Stores;
 
 namespace Quench.Vault;
@@ -8,9 +10,11 @@ namespace Quench.Vault;
 /// <summary>Makes a vault: key slots, then ring, then config, then "format", with which it begins to be one. (§4.1)</summary>
 internal static class VaultCreation
 {
+    private const string NothingMade = "no vault was made";
+
     /// <summary>Makes a vault in an empty store.</summary>
-    /// <returns>The recovery code.</returns>
-    internal static async Task<string> RunAsync(
+    /// <returns>The recovery code, in ASCII; the caller disposes it.</returns>
+    internal static async Task<SecretBytes> RunAsync(
         IObjectStore store, VaultSettings settings, ReadOnlyMemory<byte> password, TimeProvider clock, KdfCost floor, CancellationToken cancellationToken)
     {
         Check(settings, password.Length, floor);
@@ -19,30 +23,49 @@ internal static class VaultCreation
         long created = clock.GetUtcNow().ToUnixTimeMilliseconds();
         byte[] format = FormatObject.Write(BackupSession.NewId(), created);
         using VaultKeys keys = NewKeys(new FormatObject(format).VaultId);
-        string code = await PutSlotsAsync(store, keys, password, settings.Kdf, cancellationToken);
-        await store.PutAsync(ObjectNames.Ring(1), SealRing(keys, created), cancellationToken);
-        byte[] config = ConfigBody.Write(format, settings.ChunkSize, ConfigBody.DefaultPackTarget, created, 1);
-        await store.PutAsync(ObjectNames.Config(1), keys.SealEnvelope(EnvelopeKind.Config, ObjectNames.Config(1), config), cancellationToken);
-        return await store.TryPutAsync(ObjectNames.Format, format, cancellationToken) ? code : throw VaultErrors.AlreadyAVault(store.Location);
+        SecretBytes code = await PutSlotsAsync(store, keys, password, settings.Kdf, cancellationToken);
+        bool made = false;
+        try
+        {
+            await RootCopies.PutAsync(store, ObjectNames.Ring(1), SealRing(keys, created), cancellationToken);
+            byte[] config = ConfigBody.Write(format, settings.ChunkSize, ConfigBody.DefaultPackTarget, created, 1);
+            await RootCopies.PutAsync(store, ObjectNames.Config(1), keys.SealEnvelope(EnvelopeKind.Config, ObjectNames.Config(1), config), cancellationToken);
+            made = await RootCopies.TryPutAsync(store, ObjectNames.Format, format, cancellationToken);
+            return made ? code : throw VaultErrors.AlreadyAVault(store.Location);
+        }
+        finally
+        {
+            if (!made)
+            {
+                code.Dispose();
+            }
+        }
+    }
+
+    /// <summary>Refuses a password that is none, and a cost that protects none.</summary>
+    internal static void CheckPassword(int passwordLength, KdfCost cost, KdfCost floor, string effect)
+    {
+        if (cost.MemoryKibibytes < floor.MemoryKibibytes || cost.Passes < floor.Passes || cost.Lanes < floor.Lanes)
+        {
+            throw VaultErrors.BadSettings(
+                $"a guess of the password must cost at least {floor.MemoryKibibytes / 1024} MiB and {floor.Passes} passes, not {cost.MemoryKibibytes / 1024} MiB and {cost.Passes}",
+                effect);
+        }
+
+        if (passwordLength == 0)
+        {
+            throw VaultErrors.BadSettings("the password is empty", effect);
+        }
     }
 
     private static void Check(VaultSettings settings, int passwordLength, KdfCost floor)
     {
         if (!ConfigBody.IsChunkSize(settings.ChunkSize))
         {
-            throw VaultErrors.BadSettings($"a chunk size is a power of two from 16 KiB to 4 MiB, not {settings.ChunkSize}");
+            throw VaultErrors.BadSettings($"a chunk size is a power of two from 16 KiB to 4 MiB, not {settings.ChunkSize}", NothingMade);
         }
 
-        if (settings.Kdf.MemoryKibibytes < floor.MemoryKibibytes || settings.Kdf.Passes < floor.Passes || settings.Kdf.Lanes < floor.Lanes)
-        {
-            throw VaultErrors.BadSettings(
-                $"a guess of the password must cost at least {floor.MemoryKibibytes / 1024} MiB and {floor.Passes} passes, not {settings.Kdf.MemoryKibibytes / 1024} MiB and {settings.Kdf.Passes}");
-        }
-
-        if (passwordLength == 0)
-        {
-            throw VaultErrors.BadSettings("the password is empty");
-        }
+        CheckPassword(passwordLength, settings.Kdf, floor, NothingMade);
     }
 
     private static async Task CheckEmptyAsync(IObjectStore store, CancellationToken cancellationToken)
@@ -51,12 +74,12 @@ internal static class VaultCreation
         bool slots = false;
         await foreach (StoredObject found in store.ListAsync("", cancellationToken))
         {
-            if (found.Name == ObjectNames.Format && !found.IsForeign)
+            if (!found.IsForeign && (found.Name == ObjectNames.Format || found.Name == RootCopies.CopyOf(ObjectNames.Format)))
             {
                 throw VaultErrors.AlreadyAVault(store.Location);
             }
 
-            slots |= found.Name.StartsWith(ObjectNames.Slots, StringComparison.Ordinal);
+            slots |= (RootCopies.TryRootOf(found.Name) ?? found.Name).StartsWith(ObjectNames.Slots, StringComparison.Ordinal);
             other ??= found.Name;
         }
 
@@ -75,27 +98,21 @@ internal static class VaultCreation
         return keys;
     }
 
-    private static async Task<string> PutSlotsAsync(
+    private static async Task<SecretBytes> PutSlotsAsync(
         IObjectStore store, VaultKeys keys, ReadOnlyMemory<byte> password, KdfCost cost, CancellationToken cancellationToken)
     {
         Guid first = BackupSession.NewId();
         byte[] slot = await Task.Run(() => KeySlot.ForPassword(keys.VaultId, first, password.Span, cost, keys.Master), cancellationToken);
-        await store.PutAsync(ObjectNames.Slot(first), slot, cancellationToken);
+        await RootCopies.PutAsync(store, ObjectNames.Slot(first), slot, cancellationToken);
 
         Guid second = BackupSession.NewId();
-        (byte[] recovery, string code) = NewRecoverySlot(keys, second);
-        await store.PutAsync(ObjectNames.Slot(second), recovery, cancellationToken);
+        using SecretBytes secret = new(RecoveryCode.SecretSize);
+        RandomNumberGenerator.Fill(secret.Span);
+        byte[] recovery = KeySlot.ForRecoveryCode(keys.VaultId, second, secret.Span, keys.Master);
+        await RootCopies.PutAsync(store, ObjectNames.Slot(second), recovery, cancellationToken);
+        SecretBytes code = new(RecoveryCode.TextLength);
+        RecoveryCode.Write(secret.Span, code.Span);
         return code;
-    }
-
-    private static (byte[] Slot, string Code) NewRecoverySlot(VaultKeys keys, Guid id)
-    {
-        Span<byte> secret = stackalloc byte[RecoveryCode.SecretSize];
-        RandomNumberGenerator.Fill(secret);
-        byte[] slot = KeySlot.ForRecoveryCode(keys.VaultId, id, secret, keys.Master);
-        string code = RecoveryCode.Write(secret);
-        CryptographicOperations.ZeroMemory(secret);
-        return (slot, code);
     }
 
     /// <summary>A ring with one epoch, which the keys know from now on too.</summary>

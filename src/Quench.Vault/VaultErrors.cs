@@ -48,7 +48,7 @@ internal static class VaultErrors
         $"{location} holds key slots but no file named format: either making a vault was interrupted here, or a vault has lost that file",
         "if no recovery point was ever made here, empty the directory and try again; otherwise bring the file format back from a copy");
 
-    internal static QuenchException BadSettings(string what) => new("VAULT-013", $"no vault was made: {what}", "choose another value");
+    internal static QuenchException BadSettings(string what, string effect) => new("VAULT-013", $"{effect}: {what}", "choose another value");
 
     internal static QuenchException AmbiguousPoint(string prefix, int count) => new(
         "VAULT-021", string.Create(CultureInfo.InvariantCulture, $"{count} recovery points begin with {prefix}"), "give more digits");
@@ -83,4 +83,40 @@ internal static class VaultErrors
         "VAULT-041",
         string.Create(CultureInfo.InvariantCulture, $"chunk {chunk} of volume {volume}, at offset {offset}, can't be read: {why}"),
         "try an older or newer recovery point: it may not need this chunk. quench verify names all damage");
+
+    internal static QuenchException WrongKeyFile(string location, int damagedSlots) => new(
+        "VAULT-002",
+        damagedSlots == 0
+            ? $"the key file opens no key slot of the vault in {location}"
+            : $"the key file opens no key slot of the vault in {location}, and {damagedSlots} of its slots are damaged",
+        "check that it is this vault's key file, or use the password or the recovery code") { ExitCode = WrongPasswordExit };
+
+    internal static QuenchException LastSlot(string location, string id) => new(
+        "VAULT-064",
+        $"key slot {id} is the last way into the vault in {location} that is sound; it was not removed",
+        "add another first: quench vault key add");
+
+    internal static QuenchException SlotNotProved(string location, string id) => new(
+        "VAULT-065",
+        $"the new key slot {id} did not open the vault in {location} when it was read back; no other slot was touched",
+        "check the medium (quench verify) and this machine's memory, then try again") { CanRetry = true };
+
+    internal static QuenchException NoSuchSlot(string location, string prefix, int count) => new(
+        "VAULT-066",
+        count == 0
+            ? $"the vault in {location} has no key slot {prefix}"
+            : string.Create(CultureInfo.InvariantCulture, $"{count} key slots of the vault in {location} begin with {prefix}"),
+        count == 0 ? "see quench vault key list" : "give more digits");
+
+    internal static QuenchException NotAPassword(string location, string what) => new(
+        "VAULT-067", $"which password of the vault in {location} is to be changed is not clear: {what}", "name its slot; see quench vault key list");
+
+    internal static QuenchException KeyFileNotMade(string path, string why, Exception? cause = null) => new(
+        "VAULT-068", $"the key file {path} was not made: {why}", "choose another path", cause) { Effect = "no key was added" };
+
+    internal static QuenchException KeyFileUnreadable(string path, string why, Exception? cause = null) => new(
+        "VAULT-069", $"the key file {path} can't be used: {why}", "check the path, its permissions and that it is a file made by --new-key-file", cause)
+    {
+        ExitCode = WrongPasswordExit,
+    };
 }

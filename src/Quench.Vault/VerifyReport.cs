@@ -28,6 +28,9 @@ public sealed record VerifyReport(
     /// <summary>What lies in the store and is not the vault's: reported, never touched, and no damage.</summary>
     public IReadOnlyList<string> Foreign { get; init; } = [];
 
+    /// <summary>Roots that are sound and have no second copy: no damage, but less than there could be. A repair makes the copies.</summary>
+    public IReadOnlyList<string> WithoutCopy { get; init; } = [];
+
     /// <summary>Whether nothing is wrong.</summary>
     public bool IsSound => Damage.Count == 0;
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Quench.Blocks;
+using Quench.Blocks.Buffers;
 using Quench.Cli.Output;
 using Quench.Cli.Secrets;
 using Quench.Vault;
@@ -19,11 +20,12 @@ internal static class InitCommand
         command.Run(host, async (parsed, cancellationToken) =>
         {
             string location = CommonOptions.VaultLocation(parsed, vault, host);
-            VaultSettings settings = SettingsFor(parsed.GetValue(chunk));
+            VaultSettings settings = SettingsFor(parsed.GetValue(chunk)) with { Kdf = host.PasswordCost };
             using Secret password = await PasswordSource.GetAsync(host, isNew: true, cancellationToken);
             CreatedVault created = await BackupVault.CreateAsync(
                 new LocalDirectory(location), settings, password.Bytes, host.Clock, cancellationToken);
             await using BackupVault open = created.Vault;
+            using SecretBytes code = created.RecoveryCode;
             Tell(host, parsed.GetValue(json), location, created);
             return ExitCodes.Done;
         });
@@ -47,18 +49,18 @@ internal static class InitCommand
     {
         if (json)
         {
-            JsonLine.WriteMessage(host.Output, "summary", writer =>
+            JsonLine.WriteSecretMessage(host, "summary", "recovery_code", created.RecoveryCode, writer =>
             {
                 writer.WriteString("vault", created.Vault.Info.Id);
                 writer.WriteString("location", location);
                 writer.WriteNumber("chunk_size", created.Vault.Info.ChunkSize);
-                writer.WriteString("recovery_code", created.RecoveryCode);
             });
             return;
         }
 
         host.Error.WriteLine($"made a vault at {location}");
         host.Error.WriteLine("Write down this recovery code. It opens the vault when the password is lost, and it is not shown again:");
-        host.Output.WriteLine(created.RecoveryCode);
+        host.WriteSecret(created.RecoveryCode.Span);
+        host.Output.WriteLine();
     }
 }

@@ -55,6 +55,11 @@ internal static class VerifyCommand
         }
 
         string looked = $"{report.Points} points, {report.Packs} packs, {report.Chunks} chunks, {ByteSize.Format(report.ReadBytes)} hashed again";
+        if (report.WithoutCopy.Count > 0)
+        {
+            host.Error.WriteLine($"{report.WithoutCopy.Count} of the objects that are to be kept twice have no second copy; a repair makes them");
+        }
+
         host.Error.WriteLine(report.IsSound ? $"no damage: {looked}" : $"{report.Damage.Count} pieces of damage: {looked}");
     }
 
@@ -74,6 +79,7 @@ internal static class VerifyCommand
         writer.WriteNumber("packs", report.Packs);
         writer.WriteNumber("chunks", report.Chunks);
         writer.WriteNumber("read_bytes", report.ReadBytes);
+        writer.WriteNumber("without_copy", report.WithoutCopy.Count);
         writer.WriteStartArray("damage");
         foreach (VaultDamage damage in report.Damage)
         {

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Quench.Blocks;
+using Quench.Blocks.Buffers;
 
 namespace Quench.Cli.Output;
 
@@ -32,6 +33,22 @@ internal static class JsonLine
         write(writer);
         writer.WriteEndObject();
     });
+
+    /// <summary>Writes an object whose last property is secret: it passes through no buffer that would keep it.</summary>
+    /// <param name="host">Where it goes.</param>
+    /// <param name="type">The message type.</param>
+    /// <param name="name">What the secret property is called.</param>
+    /// <param name="secret">Its value: ASCII with nothing to escape.</param>
+    /// <param name="write">Writes the properties before it.</param>
+    public static void WriteSecretMessage(CliHost host, string type, string name, SecretBytes secret, Action<Utf8JsonWriter> write)
+    {
+        using StringWriter open = new() { NewLine = "" };
+        WriteMessage(open, type, write);
+        host.Output.Write(open.ToString()[..^1] + $",\"{name}\":\""); // without its closing brace
+        host.WriteSecret(secret.Span);
+        host.Output.WriteLine("\"}");
+        host.Output.Flush();
+    }
 
     /// <summary>Writes a failure.</summary>
     public static void WriteError(TextWriter output, QuenchException failure) => WriteMessage(output, "error", writer =>

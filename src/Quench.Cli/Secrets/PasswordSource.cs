@@ -9,12 +9,21 @@ namespace Quench.Cli.Secrets;
 
 /// <summary>
 /// Where the vault's password comes from: QUENCH_PASSWORD, then QUENCH_PASSWORD_FILE, _COMMAND, _FD, then the terminal. Of files, commands and
-/// descriptors the first line counts. An environment variable can't be wiped; everything else is.
+/// descriptors the first line counts. A new password comes from variables that begin with QUENCH_NEW_PASSWORD in the same way. An environment variable can't
+/// be wiped; everything else is.
 /// </summary>
 internal static class PasswordSource
 {
+    /// <summary>The variable that holds the password itself.</summary>
+    public const string Variable = "QUENCH_PASSWORD";
+
+    /// <summary>The variable that holds a new password itself.</summary>
+    public const string NewVariable = "QUENCH_NEW_PASSWORD";
+
     private const int LongestSecret = 64 * 1024;
-    private const string WaysToGiveIt = "set QUENCH_PASSWORD_FILE, QUENCH_PASSWORD_COMMAND, QUENCH_PASSWORD_FD or QUENCH_PASSWORD, or run this on a terminal";
+
+    /// <summary>Gets a password that is to open a vault which another one opens now. On a terminal it is asked for twice.</summary>
+    public static Task<Secret> GetNewAsync(CliHost host, CancellationToken cancellationToken) => GetAsync(host, NewVariable, isNew: true, cancellationToken);
 
     /// <summary>Gets the password.</summary>
     /// <param name="host">Whose variables and terminal.</param>
@@ -22,44 +31,51 @@ internal static class PasswordSource
     /// <param name="cancellationToken">Gives up waiting for a command.</param>
     /// <returns>The password, not empty; the caller disposes it.</returns>
     /// <exception cref="QuenchException">CLI-102, exit code 12: there is none, or it can't be had.</exception>
-    public static async Task<Secret> GetAsync(CliHost host, bool isNew, CancellationToken cancellationToken)
+    public static Task<Secret> GetAsync(CliHost host, bool isNew, CancellationToken cancellationToken) => GetAsync(host, Variable, isNew, cancellationToken);
+
+    private static async Task<Secret> GetAsync(CliHost host, string variable, bool isNew, CancellationToken cancellationToken)
     {
-        Secret secret = await ReadAsync(host, isNew, cancellationToken);
+        host.BeforeSecrets();
+        Secret secret = await ReadAsync(host, variable, isNew, cancellationToken);
         if (secret.Bytes.Length == 0)
         {
             secret.Dispose();
-            throw None("the password is empty", WaysToGiveIt);
+            throw None("the password is empty", WaysToGive(variable));
         }
 
         return secret;
     }
 
-    private static async Task<Secret> ReadAsync(CliHost host, bool isNew, CancellationToken cancellationToken)
+    private static string WaysToGive(string variable) =>
+        $"set {variable}_FILE, {variable}_COMMAND, {variable}_FD or {variable}, or run this on a terminal";
+
+    private static async Task<Secret> ReadAsync(CliHost host, string variable, bool isNew, CancellationToken cancellationToken)
     {
-        if (host.Variable("QUENCH_PASSWORD") is { } password)
+        if (host.Variable(variable) is { } password)
         {
             return Secret.FirstLineOf(Encoding.UTF8.GetBytes(password));
         }
 
-        if (host.Variable("QUENCH_PASSWORD_FILE") is { } path)
+        if (host.Variable(variable + "_FILE") is { } path)
         {
-            return await FromFileAsync(path, cancellationToken);
+            return await FromFileAsync(variable, path, cancellationToken);
         }
 
-        if (host.Variable("QUENCH_PASSWORD_COMMAND") is { } command)
+        if (host.Variable(variable + "_COMMAND") is { } command)
         {
-            return await FromCommandAsync(command, cancellationToken);
+            return await FromCommandAsync(variable, command, cancellationToken);
         }
 
-        if (host.Variable("QUENCH_PASSWORD_FD") is { } descriptor)
+        if (host.Variable(variable + "_FD") is { } descriptor)
         {
-            return await FromDescriptorAsync(descriptor, cancellationToken);
+            return await FromDescriptorAsync(variable, descriptor, cancellationToken);
         }
 
-        return FromTerminal(host.Terminal ?? throw None("no password was given", WaysToGiveIt), isNew);
+        string what = variable == Variable ? "no password was given" : "no new password was given";
+        return FromTerminal(host.Terminal ?? throw None(what, WaysToGive(variable)), isNew);
     }
 
-    private static async Task<Secret> FromFileAsync(string path, CancellationToken cancellationToken)
+    private static async Task<Secret> FromFileAsync(string variable, string path, CancellationToken cancellationToken)
     {
         try
         {
@@ -68,11 +84,11 @@ internal static class PasswordSource
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw None($"the password file {path} can't be read: {failure.Message}", "check QUENCH_PASSWORD_FILE and the file's permissions", failure);
+            throw None($"the password file {path} can't be read: {failure.Message}", $"check {variable}_FILE and the file's permissions", failure);
         }
     }
 
-    private static async Task<Secret> FromCommandAsync(string command, CancellationToken cancellationToken)
+    private static async Task<Secret> FromCommandAsync(string variable, string command, CancellationToken cancellationToken)
     {
         using Process process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", command]) { RedirectStandardOutput = true })!;
         Secret secret = await FirstLineAsync(process.StandardOutput.BaseStream, cancellationToken);
@@ -84,10 +100,10 @@ internal static class PasswordSource
         }
 
         secret.Dispose();
-        throw None($"the password command ended with exit code {process.ExitCode}", "run what QUENCH_PASSWORD_COMMAND says, and see what it prints");
+        throw None($"the password command ended with exit code {process.ExitCode}", $"run what {variable}_COMMAND says, and see what it prints");
     }
 
-    private static async Task<Secret> FromDescriptorAsync(string descriptor, CancellationToken cancellationToken)
+    private static async Task<Secret> FromDescriptorAsync(string variable, string descriptor, CancellationToken cancellationToken)
     {
         try
         {
@@ -97,7 +113,7 @@ internal static class PasswordSource
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or FormatException or OverflowException or ArgumentException)
         {
-            throw None($"the password can't be read from descriptor {descriptor}", "check QUENCH_PASSWORD_FD and the redirection that opens it", failure);
+            throw None($"the password can't be read from descriptor {descriptor}", $"check {variable}_FD and the redirection that opens it", failure);
         }
     }
 

@@ -1,46 +1,44 @@
 using System.Security.Cryptography;
 using System.Text;
+using Quench.Blocks.Buffers;
 
 namespace Quench.Cli.Secrets;
 
-/// <summary>Secret bytes in memory that the collector never moves and that is wiped at the end.</summary>
+/// <summary>A secret that somebody typed or handed over, in memory that is locked, never moved, and wiped at the end.</summary>
 internal sealed class Secret : IDisposable
 {
-    private readonly byte[] _bytes;
-    private readonly int _length;
+    private readonly SecretBytes _bytes;
 
-    private Secret(byte[] pinned, int length)
-    {
-        _bytes = pinned;
-        _length = length;
-    }
+    private Secret(SecretBytes bytes) => _bytes = bytes;
 
     /// <summary>The bytes; valid until disposed.</summary>
-    public ReadOnlyMemory<byte> Bytes => _bytes.AsMemory(0, _length);
+    public ReadOnlyMemory<byte> Bytes => _bytes.Memory;
 
     /// <summary>Takes the first line of some bytes: without its line end. The source is wiped.</summary>
     public static Secret FirstLineOf(Span<byte> source)
     {
         int end = source.IndexOf((byte)'\n');
-        ReadOnlySpan<byte> line = end < 0 ? source : source[..end];
+        Span<byte> line = end < 0 ? source : source[..end];
         line = line is [.., (byte)'\r'] ? line[..^1] : line;
-        byte[] pinned = GC.AllocateUninitializedArray<byte>(line.Length, pinned: true);
-        line.CopyTo(pinned);
+        SecretBytes taken = SecretBytes.Take(line);
         CryptographicOperations.ZeroMemory(source);
-        return new Secret(pinned, line.Length);
+        return new Secret(taken);
     }
 
     /// <summary>Takes characters, as UTF-8. The source is wiped.</summary>
     public static Secret FromCharacters(Span<char> source)
     {
-        byte[] pinned = GC.AllocateUninitializedArray<byte>(Encoding.UTF8.GetMaxByteCount(source.Length), pinned: true);
-        int length = Encoding.UTF8.GetBytes(source, pinned);
+        SecretBytes bytes = new(Encoding.UTF8.GetByteCount(source));
+        Encoding.UTF8.GetBytes(source, bytes.Span);
         source.Clear();
-        return new Secret(pinned, length);
+        return new Secret(bytes);
     }
 
-    /// <summary>Whether both hold the same bytes, in a time that does not depend on them.</summary>
-    public bool Matches(Secret other) => CryptographicOperations.FixedTimeEquals(Bytes.Span, other.Bytes.Span);
+    /// <summary>What a key file holds; the secret owns it from now on.</summary>
+    public static Secret Of(SecretBytes bytes) => new(bytes);
 
-    public void Dispose() => CryptographicOperations.ZeroMemory(_bytes);
+    /// <summary>Whether both hold the same bytes, in a time that does not depend on them.</summary>
+    public bool Matches(Secret other) => _bytes.Matches(other._bytes);
+
+    public void Dispose() => _bytes.Dispose();
 }

@@ -67,6 +67,15 @@ internal static unsafe partial class LibC
     internal static partial int mlock(void* address, nuint length);
 
     [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int madvise(void* address, nuint length, int advice);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int getrlimit(int resource, ResourceLimit* limit);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int setrlimit(int resource, ResourceLimit* limit);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
     internal static partial int mlockall(int flags);
 
     [LibraryImport(Libraries.LibC, SetLastError = true)]
@@ -93,6 +102,13 @@ internal static unsafe partial class LibC
         internal int Fd;
         internal short Events;
         internal short Revents;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct ResourceLimit
+    {
+        internal ulong Current;
+        internal ulong Maximum;
     }
 
     /// <summary>struct statx. (linux/stat.h) 256 bytes on every architecture.</summary>

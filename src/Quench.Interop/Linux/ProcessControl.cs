@@ -8,6 +8,8 @@ public static unsafe class ProcessControl
     private const int MCL_CURRENT_FUTURE_ONFAULT = 7;
     private const int CLOSE_RANGE_CLOEXEC = 4;
     private const int PR_SET_IO_FLUSHER = 57;
+    private const int PR_SET_DUMPABLE = 4;
+    private const int RLIMIT_CORE = 4;
 
     /// <summary>Whether the process runs as root.</summary>
     public static bool IsRoot => LibC.geteuid() == 0;
@@ -28,6 +30,21 @@ public static unsafe class ProcessControl
     /// </summary>
     /// <returns>False on a kernel before 5.11.</returns>
     public static bool TryKeepDescriptorsToOurselves() => LibC.close_range(3, uint.MaxValue, CLOSE_RANGE_CLOEXEC) == 0;
+
+    /// <summary>
+    /// Forbids core dumps of this process, to files and to programs that collect them, and lets nobody but root read its memory: for processes
+    /// that hold keys. Programs that it starts inherit the limit of core files (zero) and nothing else. (PR_SET_DUMPABLE, RLIMIT_CORE)
+    /// </summary>
+    /// <remarks>The files of /proc/self then belong to root. A process that is not root keeps those that everybody may read, and its descriptors.</remarks>
+    /// <returns>False when the kernel refuses one of the two.</returns>
+    public static bool TryForbidDumps()
+    {
+        LibC.ResourceLimit limit;
+        bool limited = LibC.getrlimit(RLIMIT_CORE, &limit) == 0;
+        limit.Current = 0;
+        limited = limited && LibC.setrlimit(RLIMIT_CORE, &limit) == 0;
+        return LibC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 && limited;
+    }
 
     /// <summary>Asks the out-of-memory killer to look elsewhere first.</summary>
     /// <returns>False when not allowed.</returns>

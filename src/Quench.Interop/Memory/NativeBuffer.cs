@@ -11,6 +11,7 @@ public sealed unsafe class NativeBuffer : MemoryManager<byte>
 {
     private const int PROT_READ_WRITE = 3;
     private const int MAP_PRIVATE_ANONYMOUS = 0x22;
+    private const int MADV_DONTDUMP = 16;
 
     private byte* _address;
     private readonly int _length;
@@ -18,7 +19,8 @@ public sealed unsafe class NativeBuffer : MemoryManager<byte>
     /// <summary>Maps new memory.</summary>
     /// <param name="length">Bytes; positive.</param>
     /// <param name="locked">Pre-fault it and lock it into RAM, for memory on a volume's I/O path; tried, not demanded.</param>
-    public NativeBuffer(int length, bool locked = false)
+    /// <param name="undumped">Leave it out of core dumps, for secrets; tried, not demanded.</param>
+    public NativeBuffer(int length, bool locked = false, bool undumped = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
         void* address = LibC.mmap(null, (nuint)length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
@@ -32,6 +34,11 @@ public sealed unsafe class NativeBuffer : MemoryManager<byte>
         if (locked)
         {
             IsLocked = LibC.mlock(address, (nuint)length) == 0;
+        }
+
+        if (undumped)
+        {
+            _ = LibC.madvise(address, (nuint)length, MADV_DONTDUMP);
         }
     }
 

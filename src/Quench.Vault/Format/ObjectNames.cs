@@ -16,10 +16,12 @@ internal static class ObjectNames
     internal const string Commits = "commits/";
     internal const string Forgets = "forgets/";
     internal const string Collections = "gc/";
+    internal const string Removals = "removed/";
+    internal const string Copies = "copies/";
 
     /// <summary>Every name of a vault begins with one of these, or is one of them.</summary>
     internal static readonly string[] All =
-        [Format, Configs, Slots, Rings, Packs, Indexes, Sessions, Points, Commits, Forgets, Collections];
+        [Format, Configs, Slots, Rings, Packs, Indexes, Sessions, Points, Commits, Forgets, Collections, Removals, Copies];
 
     internal static string Config(long number) => Configs + Digits(number);
 
@@ -36,6 +38,8 @@ internal static class ObjectNames
     internal static string Commit(Guid session) => Commits + Hex(session);
 
     internal static string Forget(Guid point) => Forgets + Hex(point);
+
+    internal static string Removal(Guid slot) => Removals + Hex(slot);
 
     internal static string Condemned(long generation) => $"{Collections}{Digits(generation)}/condemned";
 

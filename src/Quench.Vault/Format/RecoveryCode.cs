@@ -9,27 +9,32 @@ internal static class RecoveryCode
     private const int CheckSize = 3;
     private const int Characters = (SecretSize + CheckSize) * 8 / 5;
     private const int Group = 7;
+
+    /// <summary>Characters of a written code, dashes included.</summary>
+    internal const int TextLength = Characters + (Characters / Group) - 1;
+
     private const string Alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-    internal static string Write(ReadOnlySpan<byte> secret)
+    /// <summary>Writes a code.</summary>
+    /// <param name="secret">Its 32 bytes.</param>
+    /// <param name="text">Receives <see cref="TextLength"/> characters of ASCII: never a string, which nobody could wipe.</param>
+    internal static void Write(ReadOnlySpan<byte> secret, Span<byte> text)
     {
         Span<byte> all = stackalloc byte[SecretSize + CheckSize];
         secret[..SecretSize].CopyTo(all);
         Check(secret[..SecretSize], all[SecretSize..]);
-        Span<char> text = stackalloc char[Characters + (Characters / Group) - 1];
         int at = 0;
         for (int i = 0; i < Characters; i++)
         {
             if (i > 0 && i % Group == 0)
             {
-                text[at++] = '-';
+                text[at++] = (byte)'-';
             }
 
-            text[at++] = Alphabet[FiveBits(all, i * 5)];
+            text[at++] = (byte)Alphabet[FiveBits(all, i * 5)];
         }
 
         CryptographicOperations.ZeroMemory(all);
-        return new string(text);
     }
 
     /// <summary>Reads a code as somebody typed it.</summary>

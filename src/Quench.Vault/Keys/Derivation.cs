@@ -6,6 +6,7 @@ namespace Quench.Vault.Keys;
 internal static class Derivation
 {
     private const int MaxInfo = 96;
+    private const int BlockSize = 32;
 
     /// <summary>HKDF-Expand with SHA-256 for one block: a single HMAC, which allocates nothing.</summary>
     /// <param name="key">A uniformly random key.</param>
@@ -20,5 +21,29 @@ internal static class Derivation
         int length = label.Length + context.Length;
         info[length++] = 1;
         HMACSHA256.HashData(key, info[..length], destination);
+    }
+
+    /// <summary>HKDF with SHA-256 for two blocks, its extract step included; what is derived on the way is wiped. (RFC 5869)</summary>
+    /// <param name="secret">The input keying material.</param>
+    /// <param name="salt">The salt.</param>
+    /// <param name="label">The info.</param>
+    /// <param name="destination">Receives 64 bytes.</param>
+    internal static void ExtractAndExpand(ReadOnlySpan<byte> secret, ReadOnlySpan<byte> salt, ReadOnlySpan<byte> label, Span<byte> destination)
+    {
+        Span<byte> key = stackalloc byte[BlockSize];
+        Span<byte> info = stackalloc byte[BlockSize + MaxInfo];
+        HMACSHA256.HashData(salt, secret, key);
+
+        label.CopyTo(info);
+        info[label.Length] = 1;
+        HMACSHA256.HashData(key, info[..(label.Length + 1)], destination[..BlockSize]);
+
+        destination[..BlockSize].CopyTo(info);
+        label.CopyTo(info[BlockSize..]);
+        info[BlockSize + label.Length] = 2;
+        HMACSHA256.HashData(key, info[..(BlockSize + label.Length + 1)], destination.Slice(BlockSize, BlockSize));
+
+        CryptographicOperations.ZeroMemory(key);
+        CryptographicOperations.ZeroMemory(info);
     }
 }

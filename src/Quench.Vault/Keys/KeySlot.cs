@@ -21,6 +21,18 @@ internal static class KeySlot
     internal static byte[] ForRecoveryCode(Guid vaultId, Guid slotId, ReadOnlySpan<byte> secret, ReadOnlySpan<byte> master) =>
         Make(SlotType.RecoveryCode, vaultId, slotId, secret, default, master);
 
+    /// <summary>Wraps the master key under the 32 bytes of a key file.</summary>
+    internal static byte[] ForKeyFile(Guid vaultId, Guid slotId, ReadOnlySpan<byte> secret, ReadOnlySpan<byte> master) =>
+        Make(SlotType.KeyFile, vaultId, slotId, secret, default, master);
+
+    /// <summary>Whether type and derivation belong together, so that this program knows how to open the slot.</summary>
+    internal static bool IsKnown(KeySlotObject slot) => slot.Type switch
+    {
+        SlotType.Password => slot.Kdf == KeySlotObject.Argon2idKdf,
+        SlotType.RecoveryCode or SlotType.KeyFile => slot.Kdf == KeySlotObject.HkdfKdf,
+        _ => false,
+    };
+
     /// <summary>Whether opening a slot would cost more than a reader agrees to, or is not a cost at all.</summary>
     internal static bool IsTooCostly(KeySlotObject slot)
     {
@@ -32,7 +44,7 @@ internal static class KeySlot
 
     /// <summary>Tries a secret on a slot.</summary>
     /// <param name="slot">The slot; its cost has been agreed to.</param>
-    /// <param name="secret">The password, or the 32 bytes of the recovery code.</param>
+    /// <param name="secret">The password, or the 32 bytes of the recovery code or of the key file.</param>
     /// <param name="master">Receives the master key.</param>
     /// <returns>False when the secret is not this slot's.</returns>
     internal static bool TryOpen(KeySlotObject slot, ReadOnlySpan<byte> secret, Span<byte> master)
@@ -82,7 +94,7 @@ internal static class KeySlot
         }
         else
         {
-            HKDF.DeriveKey(HashAlgorithmName.SHA256, secret, pair, slot.Salt, "quench/1/slot"u8);
+            Derivation.ExtractAndExpand(secret, slot.Salt, "quench/1/slot"u8, pair);
         }
     }
 }

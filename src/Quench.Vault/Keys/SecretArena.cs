@@ -4,7 +4,8 @@ using Quench.Interop.Memory;
 namespace Quench.Vault.Keys;
 
 /// <summary>
-/// Memory for keys: outside the managed heap, so nothing moves or copies it; locked into RAM where the kernel allows; wiped when disposed.
+/// Memory for keys: outside the managed heap, so nothing moves or copies it; locked into RAM where the kernel allows; left out
+/// of core dumps; wiped when disposed.
 /// Thread-safe.
 /// </summary>
 internal sealed class SecretArena : IDisposable
@@ -24,7 +25,7 @@ internal sealed class SecretArena : IDisposable
             ObjectDisposedException.ThrowIf(_disposed, this);
             if (_used + Secret.Size > PageSize)
             {
-                _pages.Add(new NativeBuffer(PageSize, locked: true));
+                _pages.Add(new NativeBuffer(PageSize, locked: true, undumped: true));
                 _used = 0;
             }
 

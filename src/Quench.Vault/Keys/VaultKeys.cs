@@ -15,6 +15,7 @@ internal sealed class VaultKeys : IDisposable
     private readonly Secret _master;
     private readonly Secret _config;
     private readonly Secret _ring;
+    private readonly Secret _removed;
     private readonly Secret[] _chunkIds; // 0: data; 1 + l: map pages of level l
     private readonly Dictionary<uint, Secret> _epochs = []; // filled while the vault is opened, read-only afterwards
 
@@ -25,6 +26,7 @@ internal sealed class VaultKeys : IDisposable
         master.CopyTo(_master.Span);
         _config = FromMaster("quench/1/config"u8, []);
         _ring = FromMaster("quench/1/ring"u8, []);
+        _removed = FromMaster("quench/1/removed"u8, []);
         _chunkIds = new Secret[2 + MaxPageLevel];
         for (int i = 0; i < _chunkIds.Length; i++)
         {
@@ -125,9 +127,9 @@ internal sealed class VaultKeys : IDisposable
     /// <summary>Puts a body into an envelope. (§7)</summary>
     internal byte[] SealEnvelope(EnvelopeKind kind, string name, ReadOnlySpan<byte> body)
     {
-        uint epoch = kind is EnvelopeKind.Config or EnvelopeKind.Ring ? 0 : CurrentEpoch;
+        uint epoch = MasterKind(kind) is null ? CurrentEpoch : 0;
         int plainSize = EnvelopeObject.PlainSize(body.Length);
-        byte[] bytes = new byte[EnvelopeObject.HeaderSize + plainSize + TagSize];
+        byte[] bytes = NewArray(kind, EnvelopeObject.HeaderSize + plainSize + TagSize);
         EnvelopeObject.WriteHeader(bytes, kind, epoch);
         Span<byte> plain = bytes.AsSpan(EnvelopeObject.HeaderSize, plainSize);
         EnvelopeObject.WritePlain(plain, body);
@@ -139,7 +141,7 @@ internal sealed class VaultKeys : IDisposable
         }
 
         Span<byte> nonce = bytes.AsSpan(EnvelopeObject.NonceOffset, NonceSize);
-        HedgedNonce(key, plain, nonce);
+        HedgedNonce(kind, key, plain, nonce);
         using AesGcm cipher = new(key, TagSize);
         CryptographicOperations.ZeroMemory(key);
         cipher.Encrypt(nonce, plain, plain, bytes.AsSpan(bytes.Length - TagSize), EnvelopeAssociated(bytes, name));
@@ -147,7 +149,7 @@ internal sealed class VaultKeys : IDisposable
     }
 
     /// <summary>Opens an envelope.</summary>
-    /// <returns>The body; null when it is damaged, forged, of another vault, or not the object of this name.</returns>
+    /// <returns>The body, which for a ring the caller wipes; null when it is damaged, forged, of another vault, or not the object of this name.</returns>
     internal byte[]? TryOpenEnvelope(EnvelopeKind kind, string name, ReadOnlySpan<byte> bytes)
     {
         if (!EnvelopeObject.TryRead(bytes, kind, out EnvelopeObject envelope))
@@ -161,13 +163,23 @@ internal sealed class VaultKeys : IDisposable
             return null;
         }
 
-        byte[] plain = new byte[envelope.Ciphertext.Length];
+        byte[] plain = NewArray(kind, envelope.Ciphertext.Length);
         using AesGcm cipher = new(key, TagSize);
         CryptographicOperations.ZeroMemory(key);
-        return TryDecrypt(cipher, envelope.Nonce, envelope.Ciphertext, envelope.Tag, plain, EnvelopeAssociated(bytes, name))
-            && EnvelopeObject.TryReadBodyLength(plain, out int length)
-            ? plain[4..(4 + length)]
-            : null;
+        byte[]? body = null;
+        if (TryDecrypt(cipher, envelope.Nonce, envelope.Ciphertext, envelope.Tag, plain, EnvelopeAssociated(bytes, name))
+            && EnvelopeObject.TryReadBodyLength(plain, out int length))
+        {
+            body = NewArray(kind, length);
+            plain.AsSpan(4, length).CopyTo(body);
+        }
+
+        if (kind == EnvelopeKind.Ring)
+        {
+            CryptographicOperations.ZeroMemory(plain);
+        }
+
+        return body;
     }
 
     /// <inheritdoc/>
@@ -207,9 +219,9 @@ internal sealed class VaultKeys : IDisposable
 
     private bool TryDeriveEnvelopeKey(EnvelopeKind kind, uint epoch, Span<byte> key)
     {
-        if (kind is EnvelopeKind.Config or EnvelopeKind.Ring)
+        if (MasterKind(kind) is { } ofMaster)
         {
-            (kind == EnvelopeKind.Config ? _config : _ring).Span.CopyTo(key);
+            ofMaster.Span.CopyTo(key);
             return epoch == 0;
         }
 
@@ -222,9 +234,22 @@ internal sealed class VaultKeys : IDisposable
         return true;
     }
 
-    private static void HedgedNonce(ReadOnlySpan<byte> key, ReadOnlySpan<byte> plain, Span<byte> nonce)
+    /// <summary>The key of a kind that comes from the master key; null for those that come from an epoch's.</summary>
+    private Secret? MasterKind(EnvelopeKind kind) => kind switch
     {
-        byte[] input = new byte[NonceSize + plain.Length];
+        EnvelopeKind.Config => _config,
+        EnvelopeKind.Ring => _ring,
+        EnvelopeKind.RemovedSlot => _removed,
+        _ => null,
+    };
+
+    /// <summary>Memory for a plaintext. A ring's holds keys: it lies where the collector leaves no copies behind, and is wiped by its user.</summary>
+    private static byte[] NewArray(EnvelopeKind kind, int length) =>
+        kind == EnvelopeKind.Ring ? GC.AllocateArray<byte>(length, pinned: true) : new byte[length];
+
+    private static void HedgedNonce(EnvelopeKind kind, ReadOnlySpan<byte> key, ReadOnlySpan<byte> plain, Span<byte> nonce)
+    {
+        byte[] input = NewArray(kind, NonceSize + plain.Length);
         RandomNumberGenerator.Fill(input.AsSpan(0, NonceSize));
         plain.CopyTo(input.AsSpan(NonceSize));
         Span<byte> mac = stackalloc byte[32];

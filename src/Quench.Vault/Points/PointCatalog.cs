@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Quench.Vault.Format;
 using Quench.Vault.Keys;
+using Quench.Vault.Roots;
 using Quench.Vault.Stores;
 
 namespace Quench.Vault.Points;
@@ -29,7 +30,7 @@ internal sealed class PointCatalog(IObjectStore store, VaultKeys keys)
     /// <summary>Reads commit keys, then tombstones, then manifests.</summary>
     internal async Task<PointListing> ReadAsync(CancellationToken cancellationToken)
     {
-        List<string> commits = await ListAsync(ObjectNames.Commits, cancellationToken);
+        IReadOnlyCollection<string> commits = await RootCopies.ListAsync(store, ObjectNames.Commits, cancellationToken);
         List<string> problems = [];
         HashSet<Guid> forgotten = await ReadForgetsAsync(problems, cancellationToken);
         List<RecoveryPoint> points = [];
@@ -83,15 +84,12 @@ internal sealed class PointCatalog(IObjectStore store, VaultKeys keys)
     /// <returns>Null when the session was revoked, or is gone by now; a point with <see cref="RecoveryPoint.Damage"/> when something is unreadable.</returns>
     private async Task<RecoveryPoint?> ReadCommittedAsync(string name, CancellationToken cancellationToken)
     {
-        _ = ObjectNames.TryParseId(name, out Guid session);
-        byte[]? bytes = await store.GetAsync(name, cancellationToken);
-        if (bytes is null)
+        RootReading<CommitFacts> read = ObjectNames.TryParseId(name, out Guid session)
+            ? await RootCopies.TryReadEitherAsync(store, name, bytes => TryReadCommit(name, bytes), cancellationToken)
+            : new RootReading<CommitFacts>(null, IsMissing: true);
+        return read.Value switch
         {
-            return null;
-        }
-
-        return TryReadCommit(name, bytes) switch
-        {
+            null when read.IsMissing => null,
             null => Damaged(Guid.Empty, session, DateTimeOffset.MinValue, $"its commit key {name} is damaged"),
             { Verdict: Verdict.Revoked } => null,
             { } commit => await ReadManifestAsync(session, commit, cancellationToken),
@@ -105,19 +103,16 @@ internal sealed class PointCatalog(IObjectStore store, VaultKeys keys)
 
     private async Task<RecoveryPoint> ReadManifestAsync(Guid session, CommitFacts commit, CancellationToken cancellationToken)
     {
-        (_, Guid id, byte[] hash, DateTimeOffset committed) = commit;
+        (_, Guid id, _, DateTimeOffset committed) = commit;
         string name = ObjectNames.Point(id);
-        byte[]? bytes = await store.GetAsync(name, cancellationToken);
-        if (bytes is null)
-        {
-            return Damaged(id, session, committed, $"its manifest {name} is missing");
-        }
+        RootReading<RecoveryPoint> read = await RootCopies.TryReadEitherAsync(store, name, bytes => TryReadManifest(name, bytes, session, commit), cancellationToken);
+        return read.Value ?? Damaged(id, session, committed, $"its manifest {name} is {(read.IsMissing ? "missing" : "damaged")}");
+    }
 
-        byte[]? body = SHA256.HashData(bytes).AsSpan().SequenceEqual(hash) ? keys.TryOpenEnvelope(EnvelopeKind.Point, name, bytes) : null;
-        RecoveryPoint? point = body is null ? null : PointCodec.TryRead(body);
-        return point is not null && point.Id == id && point.SessionId == session
-            ? point
-            : Damaged(id, session, committed, $"its manifest {name} is damaged");
+    private RecoveryPoint? TryReadManifest(string name, byte[] bytes, Guid session, CommitFacts commit)
+    {
+        byte[]? body = SHA256.HashData(bytes).AsSpan().SequenceEqual(commit.PointHash) ? keys.TryOpenEnvelope(EnvelopeKind.Point, name, bytes) : null;
+        return body is not null && PointCodec.TryRead(body) is { } point && point.Id == commit.PointId && point.SessionId == session ? point : null;
     }
 
     /// <summary>When a point was committed: the best that is known of one whose manifest is damaged. Times out of range count as unknown.</summary>

@@ -6,15 +6,17 @@ using Quench.Vault.Index;
 using Quench.Vault.Keys;
 using Quench.Vault.Packs;
 using Quench.Vault.Points;
+using Quench.Vault.Roots;
 using Quench.Vault.Stores;
 
 namespace Quench.Vault.Upkeep;
 
 /// <summary>One verification. It looks at objects, then at the maps of the points, then at packs; each chunk is hashed once, whoever shares it.</summary>
 internal sealed class Verifier(
-    IObjectStore store, VaultKeys keys, VaultIndex index, PointCatalog catalog, ChunkReader chunks, ChunkOpenerPool openers, int chunkSize,
+    IObjectStore store, VaultKeys keys, RootJudge judge, VaultIndex index, PointCatalog catalog, ChunkReader chunks, ChunkOpenerPool openers, int chunkSize,
     IProgress<VerifyProgress>? progress)
 {
+    private readonly List<string> _withoutCopy = [];
     private readonly ConcurrentQueue<VaultDamage> _damage = [];
     private readonly ConcurrentDictionary<ChunkId, string> _bad = []; // chunks that can't be read, and why
     private readonly IdTable _needed = new(); // data chunks and pages that the points reach
@@ -36,6 +38,7 @@ internal sealed class Verifier(
             await CheckObjectsAsync(level, cancellationToken);
         }
 
+        await CheckRootsAsync(only, level, cancellationToken);
         CheckPackList(only is null);
         if (level >= VerifyLevel.Structure)
         {
@@ -44,7 +47,7 @@ internal sealed class Verifier(
             await NameBadChunksAsync(points, cancellationToken);
         }
 
-        return new VerifyReport(level, points.Count, _packs, _needed.Count, _readBytes, [.. _damage]) { Foreign = _foreign };
+        return new VerifyReport(level, points.Count, _packs, _needed.Count, _readBytes, [.. _damage]) { Foreign = _foreign, WithoutCopy = _withoutCopy };
     }
 
     private void Report(string what, Guid? point = null) => _damage.Enqueue(new VaultDamage(what, point));
@@ -54,6 +57,44 @@ internal sealed class Verifier(
         foreach (RecoveryPoint point in points.Where(point => point.Damage is not null))
         {
             Report(point.Damage!, point.Id);
+        }
+    }
+
+    /// <summary>
+    /// Looks at both objects of every root, or of those of one point. What hurts a point has been said of the point; here it is said what a copy stands in
+    /// for, and what is wrong with a copy.
+    /// </summary>
+    private async Task CheckRootsAsync(RecoveryPoint? only, VerifyLevel level, CancellationToken cancellationToken)
+    {
+        RootSurvey survey = new(store, judge);
+        if (level < VerifyLevel.Structure)
+        {
+            return;
+        }
+
+        if (only is not null)
+        {
+            CheckRoot(await survey.LookAsync(ObjectNames.Commit(only.SessionId), cancellationToken));
+            CheckRoot(await survey.LookAsync(ObjectNames.Point(only.Id), cancellationToken));
+            return;
+        }
+
+        await foreach (RootState root in survey.RunAsync(cancellationToken))
+        {
+            CheckRoot(root);
+        }
+    }
+
+    private void CheckRoot(RootState root)
+    {
+        bool told = root.Content is null && root.Name.StartsWith(ObjectNames.Commits, StringComparison.Ordinal);
+        if (!told && root.Trouble() is { } trouble)
+        {
+            Report(trouble);
+        }
+        else if (root is { Primary: RootHalf.Sound, Copy: RootHalf.Missing })
+        {
+            _withoutCopy.Add(root.Name);
         }
     }
 
@@ -87,7 +128,7 @@ internal sealed class Verifier(
         await foreach (StoredObject found in store.ListAsync("", cancellationToken))
         {
             progress?.Report(new VerifyProgress("list", ++done, done, 0));
-            if (found.IsForeign || !ObjectNames.All.Any(known => found.Name == known || (known.EndsWith('/') && found.Name.StartsWith(known, StringComparison.Ordinal))))
+            if (found.IsForeign || IsForeignCopy(found.Name) || !ObjectNames.All.Any(known => found.Name == known || (known.EndsWith('/') && found.Name.StartsWith(known, StringComparison.Ordinal))))
             {
                 _foreign.Add(found.Name);
             }
@@ -98,19 +139,18 @@ internal sealed class Verifier(
         }
     }
 
+    private static bool IsForeignCopy(string name) =>
+        name.StartsWith(ObjectNames.Copies, StringComparison.Ordinal) && RootCopies.TryRootOf(name) is null;
+
     private async Task CheckObjectAsync(string name, CancellationToken cancellationToken)
     {
-        EnvelopeKind? kind = KindOf(name);
-        bool slot = name.StartsWith(ObjectNames.Slots, StringComparison.Ordinal);
-        if (kind is null && !slot)
+        if (KindOf(name) is not { } kind)
         {
             return;
         }
 
-        byte[]? bytes = await store.GetAsync(name, cancellationToken);
-        bool sound = bytes is null // deleted since it was listed
-            || (slot ? Unlocking.IsSound(keys.VaultId, name, bytes) : keys.TryOpenEnvelope(kind!.Value, name, bytes) is not null);
-        if (!sound)
+        byte[]? bytes = await store.GetAsync(name, cancellationToken); // null: deleted since it was listed
+        if (bytes is not null && keys.TryOpenEnvelope(kind, name, bytes) is null)
         {
             Report($"{name} is damaged");
         }
@@ -119,10 +159,8 @@ internal sealed class Verifier(
     /// <summary>What an object must be by its name; null for what is looked at elsewhere.</summary>
     private static EnvelopeKind? KindOf(string name) => name[..(name.IndexOf('/', StringComparison.Ordinal) + 1)] switch
     {
-        ObjectNames.Configs => EnvelopeKind.Config,
-        ObjectNames.Rings => EnvelopeKind.Ring,
         ObjectNames.Sessions => EnvelopeKind.Session,
-        ObjectNames.Points => EnvelopeKind.Point, // those without a commit key too
+        ObjectNames.Removals => EnvelopeKind.RemovedSlot,
         ObjectNames.Collections when name.EndsWith("/sweep", StringComparison.Ordinal) => EnvelopeKind.Sweep,
         ObjectNames.Collections when name.EndsWith("/done", StringComparison.Ordinal) => EnvelopeKind.Done,
         _ => null,

@@ -80,6 +80,18 @@ public sealed class PasswordSourceTests
     }
 
     [Fact]
+    public async Task A_new_password_has_variables_of_its_own()
+    {
+        _host.Variables["QUENCH_PASSWORD"] = "old";
+        _host.Variables["QUENCH_NEW_PASSWORD_COMMAND"] = "echo new";
+        using Secret secret = await PasswordSource.GetNewAsync(_host.Host, Token);
+        Assert.Equal("new"u8, secret.Bytes.Span);
+        _host.Variables.Remove("QUENCH_NEW_PASSWORD_COMMAND");
+        QuenchException refusal = await Assert.ThrowsAsync<QuenchException>(() => PasswordSource.GetNewAsync(_host.Host, Token));
+        Assert.Contains("QUENCH_NEW_PASSWORD_FILE", refusal.Next, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_secret_is_wiped_and_so_is_where_it_came_from()
     {
         byte[] source = Encoding.UTF8.GetBytes("secret\n");
@@ -88,7 +100,7 @@ public sealed class PasswordSourceTests
         Assert.All(source, one => Assert.Equal(0, one));
         Assert.Equal("secret"u8, held.Span);
         secret.Dispose();
-        Assert.False(held.Span.ContainsAnyExcept((byte)0));
+        Assert.Throws<ObjectDisposedException>(() => held.Span.Length); // its memory is wiped and gone
     }
 
     private async Task<string> GetAsync(bool isNew = false)

@@ -29,6 +29,7 @@ internal sealed class ScriptedHost : ITerminal
         Terminal = HasTerminal ? this : null,
         IsRoot = IsRoot,
         MachineName = "testhost",
+        PasswordCost = Quench.Vault.KdfCost.Floor,
     };
 
     public void Type(params string[] answers)

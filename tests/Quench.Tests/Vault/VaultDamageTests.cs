@@ -89,6 +89,11 @@ public sealed class VaultDamageTests
         {
             for (int j = i + 1; j < names.Length; j++)
             {
+                if (sound[names[i]].AsSpan().SequenceEqual(sound[names[j]]))
+                {
+                    continue; // a root and its copy
+                }
+
                 (sound[names[i]], sound[names[j]]) = (sound[names[j]], sound[names[i]]);
                 Assert.True(await IsFoundAsync(sound), $"{names[i]} and {names[j]} swapped");
                 (sound[names[i]], sound[names[j]]) = (sound[names[j]], sound[names[i]]);

@@ -1,5 +1,6 @@
 using System.Text;
 using Quench.Blocks;
+using Quench.Blocks.Buffers;
 using Quench.Vault;
 using Quench.Vault.Stores;
 using Xunit;
@@ -18,8 +19,13 @@ internal static class VaultLab
     internal static async Task<BackupVault> CreateAsync(IObjectStore store, int chunkSize = ChunkSize) =>
         (await CreateWithCodeAsync(store, chunkSize)).Vault;
 
-    internal static Task<CreatedVault> CreateWithCodeAsync(IObjectStore store, int chunkSize = ChunkSize) =>
-        BackupVault.CreateAsync(store, new VaultSettings { ChunkSize = chunkSize, Kdf = Cheap }, Password, TimeProvider.System, Cheap, Token);
+    internal static async Task<(BackupVault Vault, string RecoveryCode)> CreateWithCodeAsync(IObjectStore store, int chunkSize = ChunkSize)
+    {
+        VaultSettings settings = new() { ChunkSize = chunkSize, Kdf = Cheap };
+        CreatedVault created = await BackupVault.CreateAsync(store, settings, Password, TimeProvider.System, Cheap, Token);
+        using SecretBytes code = created.RecoveryCode;
+        return (created.Vault, Encoding.ASCII.GetString(code.Span));
+    }
 
     internal static Task<BackupVault> OpenAsync(IObjectStore store) => BackupVault.OpenAsync(store, Password, TimeProvider.System, Token);
 

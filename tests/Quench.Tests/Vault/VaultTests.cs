@@ -108,7 +108,7 @@ public sealed class VaultTests
         RecoveryPoint point = await BackupAsync(vault, second, content);
         Assert.Equal(0, second.Totals.NewChunks);
         Assert.Equal(0, second.Totals.NewPages);
-        Assert.Equal(3, second.Totals.StoredObjects); // session, manifest, commit key
+        Assert.Equal(5, second.Totals.StoredObjects); // session, manifest, commit key, and the copies of the last two
         Assert.InRange(second.Totals.StoredBytes, 1, 4096);
         Assert.Equal(content, await RestoreAsync(vault, point.Volumes[0]));
     }
@@ -250,7 +250,7 @@ public sealed class VaultTests
         await using BackupVault vault = await CreateAsync(store);
         RecoveryPoint first = await BackupAsync(vault, new byte[10]);
         await BackupAsync(vault, new byte[20]);
-        await store.DeleteAsync(ObjectNames.Commit(first.SessionId), Token);
+        await Quench.Vault.Roots.RootCopies.DeleteAsync(store, ObjectNames.Commit(first.SessionId), Token);
         VerifyReport report = await vault.VerifyAsync(null, VerifyLevel.Listed, null, Token);
         Assert.Equal(first.Id, Assert.Single(report.Damage).Point);
     }

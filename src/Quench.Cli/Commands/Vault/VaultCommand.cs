@@ -1,0 +1,13 @@
+using System.CommandLine;
+
+namespace Quench.Cli.Commands;
+
+/// <summary>quench vault: what concerns a vault as a whole.</summary>
+internal static class VaultCommand
+{
+    public static Command Make(CliHost host) =>
+        new("vault", HelpText.Of("vault"))
+        {
+            KeyCommand.Make(host),
+        };
+}
