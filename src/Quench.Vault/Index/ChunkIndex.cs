@@ -233,6 +233,9 @@ internal sealed class ChunkIndex(IndexCache? cache, IndexLimits limits) : IChunk
         Spills++;
         _view = new View(new ChunkTable(), [run, .. view.Runs]);
         Merge();
+
+        // Tables and filters that nobody asks any more are tens of MiB in few objects, which the collector is in no hurry to look at.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         return true;
     }
 

@@ -7,6 +7,6 @@ namespace Quench.Vault.Index;
 /// <param name="Runs">Runs before some of them are merged.</param>
 internal sealed record IndexLimits(int InMemory, int Tail, int Remainder, int Runs)
 {
-    /// <summary>A vault of 64 GiB of unique chunks stays in memory; a larger one takes 30 MiB, 12 bits for each id, and 8 bytes for each 78 ids.</summary>
-    internal static IndexLimits Default { get; } = new(1 << 20, 1 << 19, 1 << 14, 12);
+    /// <summary>A vault of 64 GiB of unique chunks stays in memory; a larger one takes 15 MiB, 12 bits for each id, and 8 bytes for each 78 ids.</summary>
+    internal static IndexLimits Default { get; } = new(1 << 20, 1 << 18, 1 << 14, 12);
 }

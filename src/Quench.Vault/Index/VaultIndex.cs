@@ -425,7 +425,7 @@ internal sealed class VaultIndex : IDisposable
             }
 
             LastRead++;
-            if (TryOpen(name, bytes, out byte[] body) is { } wrong)
+            if (TryOpen(name, bytes, out ReadOnlyMemory<byte> body) is { } wrong)
             {
                 _damaged[name] = wrong;
             }
@@ -466,19 +466,19 @@ internal sealed class VaultIndex : IDisposable
         _packsInMemory.Clear();
     }
 
-    private void Take(string name, byte[] body, int spillsBefore)
+    private void Take(string name, ReadOnlyMemory<byte> body, int spillsBefore)
     {
-        IndexBody index = new(body);
+        IndexBody index = new(body.Span);
         Take(_chunks, index, KeyOf(index.Epoch, index.SessionId, index.WrappedKey)!, own: false);
         NoteRead(name, index, spillsBefore);
     }
 
     /// <summary>Opens an index object.</summary>
     /// <returns>What is wrong with it; null when nothing is.</returns>
-    private string? TryOpen(string name, byte[] bytes, out byte[] body)
+    private string? TryOpen(string name, byte[] bytes, out ReadOnlyMemory<byte> body)
     {
-        body = _keys.TryOpenEnvelope(EnvelopeKind.Index, name, bytes) ?? [];
-        return !IndexBody.TryRead(body, out IndexBody index) ? $"the index object {name} is damaged"
+        _ = _keys.TryOpenEnvelopeInPlace(EnvelopeKind.Index, name, bytes, out body);
+        return !IndexBody.TryRead(body.Span, out IndexBody index) ? $"the index object {name} is damaged"
             : KeyOf(index.Epoch, index.SessionId, index.WrappedKey) is null ? $"the session key in the index object {name} does not open"
             : null;
     }
