@@ -564,7 +564,7 @@ internal sealed class VaultIndex : IDisposable
         }
 
         bool spilled = !atOnce && (_chunks.InMemory >= _limits.Remainder || _inMemory.Count >= WorthAState) && _chunks.TrySpill();
-        if (spilled)
+        if (_chunks.InMemory == 0)
         {
             NoteSpill();
         }
