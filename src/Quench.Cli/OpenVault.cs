@@ -9,10 +9,13 @@ namespace Quench.Cli;
 /// <summary>A vault that a command works with, and where it is.</summary>
 internal sealed class OpenVault : IAsyncDisposable
 {
-    private OpenVault(BackupVault vault, string location)
+    private readonly CliHost _host;
+
+    private OpenVault(BackupVault vault, string location, CliHost host)
     {
         Vault = vault;
         Location = location;
+        _host = host;
     }
 
     public BackupVault Vault { get; }
@@ -33,7 +36,8 @@ internal sealed class OpenVault : IAsyncDisposable
 
         using Secret password = await PasswordSource.GetAsync(host, isNew: false, cancellationToken);
         BackupVault vault = await BackupVault.OpenAsync(new LocalDirectory(location), password.Bytes, host.Clock, cancellationToken);
-        return new OpenVault(vault, location);
+        vault.UseIndexCache(CacheFolder.Of(host, vault.Info.Id));
+        return new OpenVault(vault, location, host);
     }
 
     /// <summary>Finds a point.</summary>
@@ -44,5 +48,13 @@ internal sealed class OpenVault : IAsyncDisposable
             point == "latest" ? $"the vault {Location} holds no recovery point yet" : $"the vault {Location} holds no recovery point {point}",
             point == "latest" ? "make one: quench backup SOURCE" : "see `quench list`");
 
-    public ValueTask DisposeAsync() => Vault.DisposeAsync();
+    public ValueTask DisposeAsync()
+    {
+        foreach (string warning in Vault.CacheWarnings)
+        {
+            _host.Error.WriteLine($"warning: {warning}");
+        }
+
+        return Vault.DisposeAsync();
+    }
 }

@@ -112,6 +112,7 @@ internal sealed class VaultIndex : IDisposable
             if (!_loaded)
             {
                 TakeCache();
+                _loaded = true;
             }
 
             MarkPacks();
@@ -122,7 +123,6 @@ internal sealed class VaultIndex : IDisposable
                 await ReadDirectoriesAsync(cancellationToken);
             }
 
-            _loaded = true;
             Publish(atOnce: false);
             return _chunks;
         }
@@ -360,7 +360,11 @@ internal sealed class VaultIndex : IDisposable
         else if (found.Number != 0)
         {
             Array.ForEach(found.Runs, run => run.Dispose());
-            if (!isNewer)
+            if (isNewer)
+            {
+                _cache.StandBack();
+            }
+            else
             {
                 _cache.TryDrop(always: false);
             }
@@ -541,7 +545,8 @@ internal sealed class VaultIndex : IDisposable
                 continue;
             }
 
-            IndexedPack pack = new(id, length, contents.Session);
+            SessionKey session = contents.Session;
+            IndexedPack pack = new(id, length, KeyOf(session.Epoch, session.SessionId, session.Wrapped) ?? session); // one key for all packs of a session
             Mark(pack);
             int number = _chunks.AddPack(pack, isNamed: false);
             _packsInMemory.Add(id);

@@ -160,6 +160,9 @@ internal sealed class IndexCache(VaultKeys keys, string? folder, string temporar
         }
     }
 
+    /// <summary>Puts no states any more: somebody else's is better than ours can be.</summary>
+    internal void StandBack() => _publishes = false;
+
     /// <summary>Deletes the cache.</summary>
     /// <param name="always">Also when another process has put a newer state than the one that was read here.</param>
     /// <returns>Whether nothing of it is left.</returns>
