@@ -84,8 +84,10 @@ internal static class VaultErrors
         string.Create(CultureInfo.InvariantCulture, $"chunk {chunk} of volume {volume}, at offset {offset}, can't be read: {why}"),
         "try an older or newer recovery point: it may not need this chunk. quench verify names all damage");
 
+    internal const string IndexCacheCode = "VAULT-091";
+
     internal static QuenchException DamagedIndexCache(Exception cause) => new(
-        "VAULT-091",
+        IndexCacheCode,
         $"a part of the local index cache can't be read: {cause.Message}; which chunk is where could not be told",
         "run it again: the cache is made anew from the vault. If it happens twice, look at the disk that holds the cache, or choose another with QUENCH_CACHE_DIR",
         cause) { CanRetry = true, Effect = "the vault is as it was" };

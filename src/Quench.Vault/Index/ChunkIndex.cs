@@ -45,6 +45,9 @@ internal sealed class ChunkIndex(IndexCache? cache, IndexLimits limits) : IChunk
     /// <summary>How often the records in memory have become a run.</summary>
     internal int Spills { get; private set; }
 
+    /// <summary>How many chunks there were when the records in memory last became a run: the runs have a record for each number below it.</summary>
+    internal int CountInRuns { get; private set; }
+
     /// <summary>The packs, a copy.</summary>
     internal IndexedPack[] Packs
     {
@@ -163,6 +166,7 @@ internal sealed class ChunkIndex(IndexCache? cache, IndexLimits limits) : IChunk
             }
 
             _count = count;
+            CountInRuns = count;
             _view = new View(_view.Table, runs);
         }
     }
@@ -231,6 +235,7 @@ internal sealed class ChunkIndex(IndexCache? cache, IndexLimits limits) : IChunk
         }
 
         Spills++;
+        CountInRuns = _count;
         _view = new View(new ChunkTable(), [run, .. view.Runs]);
         Merge();
 

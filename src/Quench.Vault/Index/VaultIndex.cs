@@ -142,7 +142,7 @@ internal sealed class VaultIndex : IDisposable
                 return place;
             }
         }
-        catch (QuenchException) when (_chunks.IsDamaged)
+        catch (QuenchException failure) when (failure.Code == VaultErrors.IndexCacheCode)
         {
             // The refresh leaves the damaged cache.
         }
@@ -601,6 +601,6 @@ internal sealed class VaultIndex : IDisposable
         }
 
         return new CacheState(
-            Generation, _chunks.Count, [.. sessions], cached, [.. _chunks.Runs.Select(run => run.Shape)], [.. _inCache]);
+            Generation, _chunks.CountInRuns, [.. sessions], cached, [.. _chunks.Runs.Select(run => run.Shape)], [.. _inCache]);
     }
 }

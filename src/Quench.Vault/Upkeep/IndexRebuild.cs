@@ -64,7 +64,8 @@ internal sealed class IndexRebuild(IObjectStore store, VaultKeys keys, VaultInde
         foreach ((Guid id, long length) in packs)
         {
             PackContents? contents = await PackReader.TryReadAsync(store, keys, id, length, cancellationToken);
-            progress?.Report(new VerifyProgress("index", ++_packs, packs.Count, 0));
+            _packs++;
+            progress?.Report(new VerifyProgress("index", _packs, packs.Count, 0));
             if (contents is null)
             {
                 _unreadable.Add(ObjectNames.Pack(id));

@@ -22,6 +22,7 @@ internal readonly record struct CachedPack(Guid Id, long Length, int Session, bo
 //   0       8        16        32
 //   ├ magic ┼ number ┼ file id ┼ body, encrypted ─┬ tag ┤
 //
+//   count: the numbers that the runs' records have, from 0
 //   body:  0            8       12         16      20     24        28         32
 //          ├ generation ┼ count ┼ sessions ┼ packs ┼ runs ┼ objects ┼ reserved ┼ … ┤
 //   each session, 80:  0 16 id  16 u32 epoch  20 60 wrapped key

@@ -234,6 +234,44 @@ public sealed class IndexCacheTests
         Assert.True(Directory.GetFiles(lab.Cache, "state-*").Length == 1);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_refresh_that_fails_anywhere_is_made_up_for_by_the_next(bool withCache)
+    {
+        using IndexLab lab = await NewLabAsync();
+        Dictionary<string, byte[]> cache = await NewCacheAsync(lab);
+        await lab.AddObjectAsync(packs: 5);
+        bool failed = true;
+        int call = 1;
+        for (; failed; call++)
+        {
+            Write(lab, withCache ? cache : []);
+            Faults.FaultyStore store = new(lab.Store, call, Faults.Fault.Once);
+            using VaultIndex index = new(store, lab.Keys, lab.Cache, IndexLab.Low);
+            failed = await Record.ExceptionAsync(() => index.RefreshAsync(Token)) is not null;
+            Assert.True(!failed || await lab.WrongAsync(index) is null, $"call {call}");
+        }
+
+        Assert.True(call > (withCache ? 4 : 20));
+    }
+
+    [Fact]
+    public async Task A_cache_of_a_newer_generation_than_was_seen_is_left_to_those_who_saw_it()
+    {
+        using IndexLab lab = await NewLabAsync();
+        await lab.CondemnAsync(7, lab.Chunks.First().Value);
+        Dictionary<string, byte[]> newer = await NewCacheAsync(lab);
+        await lab.Store.DeleteAsync(ObjectNames.Condemned(7), Token); // as if this listing had come before it
+        using (VaultIndex index = lab.NewIndex())
+        {
+            Assert.Null(await lab.WrongAsync(index));
+            Assert.True(index.LastRead > 0);
+        }
+
+        Assert.Equal(newer.Keys.Order(), Directory.GetFiles(lab.Cache).Select(path => Path.GetFileName(path)).Order());
+    }
+
     [Fact]
     public async Task A_cache_that_is_deleted_while_it_is_used_loses_nothing()
     {

@@ -62,6 +62,26 @@ public sealed class RunTests : IDisposable
     }
 
     [Fact]
+    public void Asking_allocates_nothing()
+    {
+        IndexRecord[] records = NewRecords(2000);
+        IndexRecord[] absent = NewRecords(2000);
+        using RunFile run = NewRun(records);
+        long before = 0;
+        for (int round = 0; round < 2; round++)
+        {
+            before = GC.GetAllocatedBytesForCurrentThread(); // the first round makes the reader that the second one uses
+            for (int i = 0; i < records.Length; i++)
+            {
+                run.TryFind(records[i].Id, out _);
+                run.TryFind(absent[i].Id, out _);
+            }
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
     public void The_filter_is_wrong_about_one_absent_id_in_a_hundred_at_most()
     {
         IndexRecord[] records = NewRecords(20_000);
