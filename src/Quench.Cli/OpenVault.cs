@@ -9,10 +9,13 @@ namespace Quench.Cli;
 /// <summary>A vault that a command works with, and where it is.</summary>
 internal sealed class OpenVault : IAsyncDisposable
 {
-    private OpenVault(BackupVault vault, string location)
+    private readonly CliHost _host;
+
+    private OpenVault(BackupVault vault, string location, CliHost host)
     {
         Vault = vault;
         Location = location;
+        _host = host;
     }
 
     public BackupVault Vault { get; }
@@ -34,7 +37,9 @@ internal sealed class OpenVault : IAsyncDisposable
         (SecretKind kind, Secret secret) = await GetSecretAsync(parsed, host, cancellationToken);
         using (secret)
         {
-            return new OpenVault(await BackupVault.OpenAsync(new LocalDirectory(location), kind, secret.Bytes, host.Clock, cancellationToken), location);
+            BackupVault vault = await BackupVault.OpenAsync(new LocalDirectory(location), kind, secret.Bytes, host.Clock, cancellationToken);
+            vault.UseIndexCache(CacheFolder.Of(host, vault.Info.Id));
+            return new OpenVault(vault, location, host);
         }
     }
 
@@ -45,6 +50,16 @@ internal sealed class OpenVault : IAsyncDisposable
             "CLI-104",
             point == "latest" ? $"the vault {Location} holds no recovery point yet" : $"the vault {Location} holds no recovery point {point}",
             point == "latest" ? "make one: quench backup SOURCE" : "see `quench list`");
+
+    public ValueTask DisposeAsync()
+    {
+        foreach (string warning in Vault.CacheWarnings)
+        {
+            _host.Error.WriteLine($"warning: {warning}");
+        }
+
+        return Vault.DisposeAsync();
+    }
 
     /// <summary>The key file that the command line or the environment names; otherwise the password from wherever it comes.</summary>
     private static async Task<(SecretKind Kind, Secret Secret)> GetSecretAsync(ParseResult parsed, CliHost host, CancellationToken cancellationToken)
@@ -63,6 +78,4 @@ internal sealed class OpenVault : IAsyncDisposable
 
         return (SecretKind.KeyFile, secret);
     }
-
-    public ValueTask DisposeAsync() => Vault.DisposeAsync();
 }

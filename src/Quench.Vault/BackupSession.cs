@@ -29,6 +29,7 @@ public sealed class BackupSession : IAsyncDisposable
     private readonly long _generation;
     private readonly SealedChunkPool _sealed;
     private readonly PackWriter _packs;
+    private readonly Func<string, ReadOnlyMemory<byte>, CancellationToken, Task> _takeIndexed;
     private readonly ClaimTable _claims = new();
     private readonly int _chunkSize;
     private long _newChunks;
@@ -48,7 +49,8 @@ public sealed class BackupSession : IAsyncDisposable
         _generation = start.Generation;
         _chunkSize = start.ChunkSize;
         _sealed = new SealedChunkPool(Math.Max(_chunkSize, MapTree.PageSize) + SealedLayout.Overhead);
-        _packs = new PackWriter(_store, _keys, _session, start.PackTarget, _generation);
+        _takeIndexed = start.TakeIndexed;
+        _packs = new PackWriter(_store, _keys, _session, start.PackTarget, _generation, IndexedAsync);
         _packs.Count(start.RegisteredBytes);
     }
 
@@ -84,7 +86,22 @@ public sealed class BackupSession : IAsyncDisposable
 
     /// <summary>Asks whether a chunk must be stored. Thread-safe.</summary>
     /// <returns>True: this caller must seal and add it. False: the vault has it, or somebody in this session has claimed it; also for the hole.</returns>
-    public bool TryClaim(ChunkId id) => !id.IsHole && !_known.CanRelyOn(id) && _claims.TryClaim(id);
+    public bool TryClaim(ChunkId id)
+    {
+        if (id.IsHole || _known.CanRelyOn(id) || !_claims.TryClaim(id))
+        {
+            return false;
+        }
+
+        // A claim ends when the index has the chunk, and that may have been between the two questions.
+        if (!_known.CanRelyOn(id))
+        {
+            return true;
+        }
+
+        _claims.Withdraw(id);
+        return false;
+    }
 
     /// <summary>A sealer for one lane: not thread-safe, disposed by the caller before the session.</summary>
     public ChunkSealer NewSealer(Compression compression = Compression.Standard) => new(_keys, _session, _sealed, _chunkSize, compression);
@@ -193,6 +210,21 @@ public sealed class BackupSession : IAsyncDisposable
         }
     }
 
+    /// <summary>Chunks that a durable index object names are known from now on, and claimed no more.</summary>
+    private async Task IndexedAsync(string name, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    {
+        await _takeIndexed(name, body, cancellationToken);
+        Release(new IndexBody(body.Span));
+    }
+
+    private void Release(IndexBody index)
+    {
+        for (int i = 0; i < index.EntryCount; i++)
+        {
+            _claims.Release(ChunkId.From(index.Id(i)));
+        }
+    }
+
     /// <summary>The commit point: of all that try to decide what becomes of this session, one succeeds. (§10.2)</summary>
     private async Task PutCommitKeyAsync(RecoveryPoint point, byte[] manifest, CancellationToken cancellationToken)
     {
@@ -238,4 +270,5 @@ internal sealed record SessionStart(
     long Generation,
     int ChunkSize,
     int PackTarget,
-    int RegisteredBytes);
+    int RegisteredBytes,
+    Func<string, ReadOnlyMemory<byte>, CancellationToken, Task> TakeIndexed);

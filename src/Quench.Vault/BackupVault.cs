@@ -113,7 +113,8 @@ public sealed partial class BackupVault : IAsyncDisposable
 
         PointListing points = await _catalog.ReadAsync(cancellationToken);
         return new BackupSession(new SessionStart(
-            _store, _keys, _clock, session, known, points.Heads(), _index.Generation, Info.ChunkSize, _opening.PackTarget, registered));
+            _store, _keys, _clock, session, known, points.Heads(), _index.Generation, Info.ChunkSize, _opening.PackTarget, registered,
+            (name, body, token) => _index.TakeOwnAsync(known, name, body, session, token)));
     }
 
     /// <summary>Opens the image of a volume of a recovery point. Its geometry is the volume's; disposing it leaves the vault open.</summary>

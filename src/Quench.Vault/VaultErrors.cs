@@ -119,4 +119,12 @@ internal static class VaultErrors
     {
         ExitCode = WrongPasswordExit,
     };
+
+    internal const string IndexCacheCode = "VAULT-091";
+
+    internal static QuenchException DamagedIndexCache(Exception cause) => new(
+        IndexCacheCode,
+        $"a part of the local index cache can't be read: {cause.Message}; which chunk is where could not be told",
+        "run it again: the cache is made anew from the vault. If it happens twice, look at the disk that holds the cache, or choose another with QUENCH_CACHE_DIR",
+        cause) { CanRetry = true, Effect = "the vault is as it was" };
 }

@@ -34,6 +34,9 @@ public readonly record struct ChunkId
     /// <summary>Eight bytes of the id, spread evenly over the numbers: an id is its own hash.</summary>
     internal ulong Prefix => _a;
 
+    /// <summary>The eight bytes behind the prefix, as evenly spread and independent of it.</summary>
+    internal ulong Second => _b;
+
     /// <summary>Reads an id from its 32 bytes.</summary>
     /// <exception cref="ArgumentException">There are not exactly 32.</exception>
     public static ChunkId From(ReadOnlySpan<byte> bytes) =>
@@ -47,6 +50,13 @@ public readonly record struct ChunkId
         BinaryPrimitives.WriteUInt64LittleEndian(destination[16..], _c);
         BinaryPrimitives.WriteUInt64LittleEndian(destination[24..], _d);
     }
+
+    /// <summary>The order in which the index keeps ids: by <see cref="Prefix"/> first. It means nothing else.</summary>
+    internal int CompareTo(ChunkId other) =>
+        _a != other._a ? _a.CompareTo(other._a)
+        : _b != other._b ? _b.CompareTo(other._b)
+        : _c != other._c ? _c.CompareTo(other._c)
+        : _d.CompareTo(other._d);
 
     /// <summary>The id as 64 hexadecimal digits.</summary>
     public override string ToString()

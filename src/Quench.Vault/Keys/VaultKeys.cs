@@ -141,7 +141,7 @@ internal sealed class VaultKeys : IDisposable
         }
 
         Span<byte> nonce = bytes.AsSpan(EnvelopeObject.NonceOffset, NonceSize);
-        HedgedNonce(kind, key, plain, nonce);
+        HedgedNonce(key, plain, nonce);
         using AesGcm cipher = new(key, TagSize);
         CryptographicOperations.ZeroMemory(key);
         cipher.Encrypt(nonce, plain, plain, bytes.AsSpan(bytes.Length - TagSize), EnvelopeAssociated(bytes, name));
@@ -180,6 +180,34 @@ internal sealed class VaultKeys : IDisposable
         }
 
         return body;
+    }
+
+    /// <summary>Opens a large envelope where it lies, without a copy of it.</summary>
+    /// <param name="kind">What it must be.</param>
+    /// <param name="name">The object's name.</param>
+    /// <param name="bytes">The envelope; its ciphertext is overwritten, also when it does not open.</param>
+    /// <param name="body">The body, a part of the bytes.</param>
+    /// <returns>False when it is damaged, forged, of another vault, or not the object of this name.</returns>
+    internal bool TryOpenEnvelopeInPlace(EnvelopeKind kind, string name, byte[] bytes, out ReadOnlyMemory<byte> body)
+    {
+        body = default;
+        Span<byte> key = stackalloc byte[Secret.Size];
+        if (!EnvelopeObject.TryRead(bytes, kind, out EnvelopeObject envelope) || !TryDeriveEnvelopeKey(kind, envelope.Epoch, key))
+        {
+            return false;
+        }
+
+        Span<byte> plain = bytes.AsSpan(EnvelopeObject.HeaderSize..^TagSize);
+        using AesGcm cipher = new(key, TagSize);
+        CryptographicOperations.ZeroMemory(key);
+        if (!TryDecrypt(cipher, envelope.Nonce, envelope.Ciphertext, envelope.Tag, plain, EnvelopeAssociated(bytes, name))
+            || !EnvelopeObject.TryReadBodyLength(plain, out int length))
+        {
+            return false;
+        }
+
+        body = bytes.AsMemory(EnvelopeObject.HeaderSize + 4, length);
+        return true;
     }
 
     /// <inheritdoc/>
@@ -247,14 +275,15 @@ internal sealed class VaultKeys : IDisposable
     private static byte[] NewArray(EnvelopeKind kind, int length) =>
         kind == EnvelopeKind.Ring ? GC.AllocateArray<byte>(length, pinned: true) : new byte[length];
 
-    private static void HedgedNonce(EnvelopeKind kind, ReadOnlySpan<byte> key, ReadOnlySpan<byte> plain, Span<byte> nonce)
+    private static void HedgedNonce(ReadOnlySpan<byte> key, ReadOnlySpan<byte> plain, Span<byte> nonce)
     {
-        byte[] input = NewArray(kind, NonceSize + plain.Length);
-        RandomNumberGenerator.Fill(input.AsSpan(0, NonceSize));
-        plain.CopyTo(input.AsSpan(NonceSize));
+        Span<byte> random = stackalloc byte[NonceSize];
+        RandomNumberGenerator.Fill(random);
         Span<byte> mac = stackalloc byte[32];
-        HMACSHA256.HashData(key, input, mac);
-        CryptographicOperations.ZeroMemory(input);
+        using IncrementalHash hash = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, key);
+        hash.AppendData(random);
+        hash.AppendData(plain);
+        hash.GetHashAndReset(mac);
         mac[..NonceSize].CopyTo(nonce);
     }
 

@@ -22,6 +22,7 @@ internal sealed class PackWriter : IAsyncDisposable
     private readonly SessionKey _session;
     private readonly int _target;
     private readonly long _generation;
+    private readonly Func<string, ReadOnlyMemory<byte>, CancellationToken, Task> _indexed;
     private readonly AlignedBufferPool _buffers;
     private readonly SemaphoreSlim _inFlight = new(MaxInFlight, MaxInFlight);
     private readonly CancellationTokenSource _abandoned = new();
@@ -35,8 +36,18 @@ internal sealed class PackWriter : IAsyncDisposable
     private long _storedBytes;
     private long _storedObjects;
 
-    internal PackWriter(IObjectStore store, VaultKeys keys, SessionKey session, int packTarget, long generation)
+    /// <summary>A writer for one session.</summary>
+    /// <param name="store">Where packs and index objects go.</param>
+    /// <param name="keys">The vault's keys.</param>
+    /// <param name="session">The session's key.</param>
+    /// <param name="packTarget">Bytes of a full pack.</param>
+    /// <param name="generation">What the session had seen of garbage collections.</param>
+    /// <param name="indexed">Told of each index object once it is durable: its name and its body.</param>
+    internal PackWriter(
+        IObjectStore store, VaultKeys keys, SessionKey session, int packTarget, long generation,
+        Func<string, ReadOnlyMemory<byte>, CancellationToken, Task> indexed)
     {
+        _indexed = indexed;
         _store = store;
         _keys = keys;
         _session = session;
@@ -283,29 +294,16 @@ internal sealed class PackWriter : IAsyncDisposable
         }
 
         string name = ObjectNames.Index(BackupSession.NewId());
-        await PutAsync(name, _keys.SealEnvelope(EnvelopeKind.Index, name, IndexOf(packs, entries)), cancellationToken);
+        byte[] body = IndexOf(packs, entries);
+        await PutAsync(name, _keys.SealEnvelope(EnvelopeKind.Index, name, body), cancellationToken);
+        await _indexed(name, body, cancellationToken);
     }
 
     private byte[] IndexOf(List<StoredPack> packs, int entries)
     {
-        byte[] body = new byte[IndexBody.SizeOf(packs.Count, entries)];
-        IndexBody.WriteHead(body, _session.SessionId, _session.Epoch, packs.Count, entries, _session.Wrapped, _generation);
-        Span<byte> id = stackalloc byte[ChunkId.Size];
-        int packAt = IndexBody.HeadSize;
-        int entryAt = packAt + (packs.Count * IndexBody.PackSize);
-        for (int i = 0; i < packs.Count; i++)
-        {
-            IndexBody.WritePack(body.AsSpan(packAt, IndexBody.PackSize), packs[i].Id, packs[i].Length);
-            packAt += IndexBody.PackSize;
-            foreach (PackEntry entry in packs[i].Entries)
-            {
-                entry.Id.CopyTo(id);
-                IndexBody.WriteEntry(body.AsSpan(entryAt, IndexBody.EntrySize), id, i, entry.Offset, entry.SealedLength, entry.Meta);
-                entryAt += IndexBody.EntrySize;
-            }
-        }
-
-        return body;
+        IndexBodyBuilder body = new(_session, packs.Count, entries, _generation);
+        packs.ForEach(pack => body.Add(pack.Id, pack.Length, pack.Entries));
+        return body.Bytes;
     }
 
     private Task[] Storing()

@@ -29,6 +29,7 @@ internal sealed class Verifier(
     {
         PointListing listing = await catalog.ReadAsync(cancellationToken);
         await index.RefreshAsync(cancellationToken);
+        await index.CheckCachedAsync(cancellationToken);
         await index.RecoverAsync(cancellationToken);
         List<RecoveryPoint> points = [.. only is null ? listing.Points : [only]];
         CheckPoints(points);

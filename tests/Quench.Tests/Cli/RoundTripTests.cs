@@ -75,6 +75,23 @@ public sealed class RoundTripTests : IDisposable
     }
 
     [Fact]
+    public async Task A_lost_index_is_made_again_from_the_packs()
+    {
+        _host.Variables["QUENCH_CACHE_DIR"] = _directory["cache"];
+        await DoneAsync("init");
+        await DoneAsync("backup", _directory["disk.img"]);
+        Directory.Delete(Path.Combine(_directory["vault"], "index"), recursive: true);
+        await DoneAsync("vault", "rebuild-index");
+        Assert.StartsWith("wrote index/", _host.LastLine, StringComparison.Ordinal);
+        await DoneAsync("vault", "rebuild-index", "--json");
+        using JsonDocument summary = JsonDocument.Parse(_host.LastLine);
+        Assert.Equal(0, summary.RootElement.GetProperty("written").GetArrayLength());
+        await DoneAsync("verify");
+        await DoneAsync("restore", "latest", _directory["back.img"], "--verify");
+        Assert.Equal(_content, File.ReadAllBytes(_directory["back.img"]));
+    }
+
+    [Fact]
     public async Task What_would_be_overwritten_needs_a_yes()
     {
         await DoneAsync("init");

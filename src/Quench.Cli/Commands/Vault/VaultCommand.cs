@@ -9,5 +9,6 @@ internal static class VaultCommand
         new("vault", HelpText.Of("vault"))
         {
             KeyCommand.Make(host),
+            RebuildIndexCommand.Make(host),
         };
 }
