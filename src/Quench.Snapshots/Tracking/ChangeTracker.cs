@@ -56,23 +56,44 @@ internal sealed partial class ChangeTracker
     /// <returns>False when a crash could lose it: then <see cref="Arm"/>, and wait.</returns>
     internal bool Mark(Extent range)
     {
-        if (range.IsEmpty)
+        // The order is the proof: the exact bits first, then the look at what guards them. Whoever takes a guard away does it before it copies the bits.
+        Set(range);
+        return IsGuarded(range);
+    }
+
+    /// <summary>First half of <see cref="Mark"/>.</summary>
+    internal void Set(Extent range)
+    {
+        if (!range.IsEmpty)
+        {
+            Generation generation = _generation;
+            int last = ChangeMap.LastRegion(range);
+            for (int region = ChangeMap.FirstRegion(range); region <= last; region++)
+            {
+                generation.Changed.Add(region, ChangeMap.Mask(range, region));
+            }
+        }
+    }
+
+    /// <summary>Second half of <see cref="Mark"/>.</summary>
+    internal bool IsGuarded(Extent range)
+    {
+        if (!_guarding || range.IsEmpty)
         {
             return true;
         }
 
         Generation generation = _generation;
-        bool mayLand = true;
         int last = ChangeMap.LastRegion(range);
         for (int region = ChangeMap.FirstRegion(range); region <= last; region++)
         {
-            // The order is the proof: the exact bit first, then the look at what guards it. Whoever takes a guard away does it before it copies the bits.
-            ulong grains = ChangeMap.Mask(range, region);
-            generation.Changed.Add(region, grains);
-            mayLand &= IsGuarded(generation, region, grains);
+            if (!IsGuarded(generation, region, ChangeMap.Mask(range, region)))
+            {
+                return false;
+            }
         }
 
-        return mayLand;
+        return true;
     }
 
     /// <summary>Ends a generation at a snapshot's instant. No write is let in and not landed. Takes the same short time for any volume.</summary>

@@ -36,7 +36,10 @@ internal sealed class WriteTracker : IDisposable
 {
     private const int RestBetweenCheckpoints = 20; // times as long as the last one took, so that a large map costs little however busy the volume is
 
-    private static readonly TimeSpan s_closeLimit = TimeSpan.FromSeconds(10);
+    private const string DoesNotAnswer = "the tracking state's disk does not answer";
+
+    private static readonly TimeSpan s_booksLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan s_closeLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan s_revokeAgain = TimeSpan.FromSeconds(10);
 
     private readonly ChangeTracker _core;
@@ -103,48 +106,60 @@ internal sealed class WriteTracker : IDisposable
     /// <param name="since">The generation that began at the instant.</param>
     internal StoredChanges Find(Guid vault, Generation since)
     {
-        lock (_books)
+        if (_off is { } off)
         {
-            if (_off is { } off)
-            {
-                return new StoredChanges(null, off);
-            }
+            return new StoredChanges(null, off);
+        }
 
+        if (!Monitor.TryEnter(_books, s_booksLimit))
+        {
+            return new StoredChanges(null, DoesNotAnswer);
+        }
+
+        try
+        {
             return _core.Find(vault, since) is { } mark
                 ? StoredChanges.Of(mark, _session.Origin.Length)
                 : new StoredChanges(null, _lost.Length > 0 ? _lost : "no point of this vault is remembered for the volume");
         }
+        finally
+        {
+            Monitor.Exit(_books);
+        }
     }
 
     /// <summary>Keeps an instant as a vault's mark; durable when it returns.</summary>
-    /// <exception cref="QuenchException">SNAP-152: it can't be kept; tracking is given up.</exception>
+    /// <exception cref="QuenchException">SNAP-150: it can't be kept; tracking is given up.</exception>
     internal void Remember(Guid vault, Guid point, byte[] used, Generation since)
     {
-        lock (_books)
+        if (_off is not null)
         {
-            if (_off is not null)
-            {
-                return; // the requestor has been told why when it asked what changed; nothing new is lost
-            }
+            return; // the requestor has been told why when it asked what changed; nothing new is lost
+        }
 
+        if (!Monitor.TryEnter(_books, s_booksLimit))
+        {
+            throw CannotRemember(DoesNotAnswer);
+        }
+
+        try
+        {
             VolumeMark? dropped = _core.Remember(vault, point, used, since);
             _lost = dropped is null ? "" : $"the point of vault {dropped.Vault} was forgotten: a volume remembers {ChangeTracker.MaxMarks} vaults, and {vault} was one too many";
-            try
-            {
-                WriteCheckpoint(CheckpointCondition.InUse, "");
-            }
-            catch (Exception failure) when (failure is not OutOfMemoryException)
-            {
-                GiveUp($"the tracking state can't be written: {failure.Message}");
-            }
+            WriteCheckpoint(CheckpointCondition.InUse, "");
+        }
+        catch (Exception failure) when (failure is not (OutOfMemoryException or InvalidOperationException))
+        {
+            GiveUp($"the tracking state can't be written: {failure.Message}");
+        }
+        finally
+        {
+            Monitor.Exit(_books);
         }
 
         if (_off is { } off)
         {
-            throw new QuenchException("SNAP-152", $"the point can't be remembered for the next backup: {off}", "see to the folder of the tracking state (QUENCH_STATE_DIR), then detach the volume and attach it again")
-            {
-                Effect = "the point is whole; the next backup reads everything",
-            };
+            throw CannotRemember(off);
         }
 
         _asked.Set();
@@ -152,12 +167,27 @@ internal sealed class WriteTracker : IDisposable
 
     internal TrackingStatus Status()
     {
-        lock (_books)
+        if (_off is { } off)
         {
-            VolumeMark? last = _core.Marks.Count > 0 ? _core.Marks[^1] : null;
-            return _off is not null || last is null
-                ? new TrackingStatus(_off, null, null, 0, _lost)
-                : new TrackingStatus(null, last.Point, _core.CountChanged(last) * ChangeMap.GrainSize, StoredChanges.CountRegions(last.Doubtful) * ChangeMap.RegionSize, _lost);
+            return new TrackingStatus(off, null, null, 0, "");
+        }
+
+        if (!Monitor.TryEnter(_books, s_booksLimit))
+        {
+            return new TrackingStatus(DoesNotAnswer, null, null, 0, "");
+        }
+
+        try
+        {
+            return _core.Marks.Count == 0
+                ? new TrackingStatus(null, null, null, 0, _lost)
+                : new TrackingStatus(
+                    null, _core.Marks[^1].Point, _core.CountChanged(_core.Marks[^1]) * ChangeMap.GrainSize,
+                    StoredChanges.CountRegions(_core.Marks[^1].Doubtful) * ChangeMap.RegionSize, _lost);
+        }
+        finally
+        {
+            Monitor.Exit(_books);
         }
     }
 
@@ -198,8 +228,7 @@ internal sealed class WriteTracker : IDisposable
         }
 
         _medium.Dispose();
-        _asked.Dispose();
-        _ending.Dispose();
+        _asked.Dispose(); // not _ending: a revocation may still look at it
     }
 
     /// <summary>Writes the first checkpoint of an attachment, or one that revokes what was believed, on the caller's thread.</summary>
@@ -215,6 +244,12 @@ internal sealed class WriteTracker : IDisposable
     }
 
     internal static int SlotOf(long sequence) => (int)(sequence & 1);
+
+    private static QuenchException CannotRemember(string reason) => new(
+        "SNAP-150", $"the point can't be remembered for the next backup: {reason}", "see to the folder of the tracking state (QUENCH_STATE_DIR), then detach the volume and attach it again")
+    {
+        Effect = "the point is whole; the next backup reads everything",
+    };
 
     private void WaitForIntent(Extent range)
     {
