@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using Quench.Blocks;
 using Quench.Interop.Linux;
+using Quench.Snapshots;
 using Quench.Snapshots.Tracking;
 using Xunit;
 
