@@ -141,7 +141,10 @@ public sealed class ChangeTrackingTests
                 await volume.AttachAgainAsync();
                 break;
             case Between.WorkerKilled:
-                await volume.KillWorkerAndDetachAsync();
+                Task busy = Task.Run(() => LiveUntilItFails(volume.MountPoint, new Random(random.Next())));
+                await volume.KillWorkerAsync();
+                await busy;
+                await volume.DetachDeadAsync();
                 await volume.AttachAgainAsync();
                 break;
             case Between.ForeignWrite:
@@ -150,7 +153,8 @@ public sealed class ChangeTrackingTests
                 await volume.AttachAgainAsync();
                 break;
             case Between.ForeignWriteAfterKill:
-                await volume.KillWorkerAndDetachAsync();
+                await volume.KillWorkerAsync();
+                await volume.DetachDeadAsync();
                 WriteFromOutside(volume, random);
                 await volume.AttachAgainAsync();
                 break;
@@ -218,6 +222,24 @@ public sealed class ChangeTrackingTests
             {
                 WriteOne(mountPoint, name, random, 1 + random.Next(256 << 10));
             }
+        }
+    }
+
+    /// <summary>Writes through to the device until that answers errors, as it does when its worker has died.</summary>
+    private static void LiveUntilItFails(string mountPoint, Random random)
+    {
+        try
+        {
+            while (true)
+            {
+                using SafeFileHandle file = NativeFile.Open(Path.Combine(mountPoint, $"busy-{random.Next(12)}"), OpenMode.WriteOnly | OpenMode.Create);
+                NativeFile.Write(file, new byte[1 + random.Next(64 << 10)], random.Next(8 << 20));
+                NativeFile.Sync(file);
+            }
+        }
+        catch (LinuxErrorException)
+        {
+            // The worker is dead, or the file system has gone with it.
         }
     }
 

@@ -107,16 +107,18 @@ internal sealed class LiveVolume : IAsyncDisposable
         await MountAsync();
     }
 
-    /// <summary>Kills the worker as nobody can prevent, and takes down what is left as its user must.</summary>
-    internal async Task KillWorkerAndDetachAsync()
+    /// <summary>Kills the worker as nobody can prevent: the device answers errors from then on.</summary>
+    internal async Task KillWorkerAsync()
     {
-        using (JsonDocument state = JsonDocument.Parse(await File.ReadAllTextAsync(FilterDirectory.For(Name).State)))
-        {
-            using Process worker = Process.GetProcessById(state.RootElement.GetProperty("process_id").GetInt32());
-            worker.Kill();
-            await worker.WaitForExitAsync();
-        }
+        using JsonDocument state = JsonDocument.Parse(await File.ReadAllTextAsync(FilterDirectory.For(Name).State));
+        using Process worker = Process.GetProcessById(state.RootElement.GetProperty("process_id").GetInt32());
+        worker.Kill();
+        await worker.WaitForExitAsync();
+    }
 
+    /// <summary>Takes down what a dead worker left, as its user must.</summary>
+    internal async Task DetachDeadAsync()
+    {
         await LetGoOfMountAsync();
         await Wait.UntilAsync(() => !IsHeld(Device), TimeSpan.FromSeconds(30), $"{Device} is let go of");
         await FilterAttachment.DetachAsync(Name, CancellationToken.None);
