@@ -132,6 +132,62 @@ public sealed class ChangeTrackingTests
         Assert.False(Directory.Exists(TrackingState.Of(volume.Name)));
     }
 
+    [Fact]
+    public async Task A_block_device_is_believed_as_long_as_the_kernel_counts_no_write_to_it()
+    {
+        Requires.LiveVolumes();
+        QuenchCli.LendToThisProcess();
+        using TempFolder folder = new("tracked-device");
+        using (SafeFileHandle file = NativeFile.Open(folder["origin.img"], OpenMode.WriteOnly | OpenMode.Create))
+        {
+            NativeFile.SetLength(file, Length);
+        }
+
+        await using LoopedFile origin = await LoopedFile.AttachAsync(folder["origin.img"]);
+        string name = $"tracked-{Environment.ProcessId}"; // not a name that Leftovers takes down: it removes the origin's folder, and ours is /dev
+        try
+        {
+            await OnAttachedAsync(origin, name, async history => await history.RememberAsync(s_vault, Guid.NewGuid(), UsedBlocks.All(Length), CancellationToken.None));
+            await OnAttachedAsync(origin, name, async history =>
+            {
+                VolumeChanges changes = await history.GetChangesAsync(s_vault, CancellationToken.None);
+                Assert.NotNull(changes.Point);
+                Assert.True(changes.Changed!.Overlaps(new Extent(8 << 20, Block)), "what was written after the point, before the detach");
+                Assert.Null(changes.Doubt);
+            });
+            Write(origin.Device, 16 << 20);
+            await OnAttachedAsync(origin, name, async history =>
+                Assert.Contains("the origin was written", (await history.GetChangesAsync(s_vault, CancellationToken.None)).Doubt, StringComparison.Ordinal));
+        }
+        finally
+        {
+            TrackingState.Clear(name);
+        }
+    }
+
+    /// <summary>Attaches a device, has something done with a snapshot, writes at 8 MiB, and detaches.</summary>
+    private static async Task OnAttachedAsync(LoopedFile origin, string name, Func<IChangeHistory, Task> action)
+    {
+        AttachedVolume volume = await FilterAttachment.AttachAsync(origin.Device, name, new AttachOptions(), CancellationToken.None);
+        try
+        {
+            await using ISnapshot snapshot = await FilterProvider.TakeAsync(volume, new SnapshotOptions { MemoryBytes = 64 << 20 }, TimeProvider.System, CancellationToken.None);
+            await action((IChangeHistory)snapshot);
+            Write(volume.Device, 8 << 20);
+        }
+        finally
+        {
+            await FilterAttachment.DetachAsync(name, CancellationToken.None);
+        }
+    }
+
+    private static void Write(string device, long offset)
+    {
+        using SafeFileHandle file = NativeFile.Open(device, OpenMode.WriteOnly);
+        NativeFile.Write(file, new byte[Block], offset);
+        NativeFile.Sync(file);
+    }
+
     private static async Task PassAsync(LiveVolume volume, Between between, Random random)
     {
         switch (between)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -75,7 +76,7 @@ internal sealed record Checkpoint
         into.GetSpan(HeaderSize)[..HeaderSize].Clear();
         into.Advance(HeaderSize);
         EncodePayload(into);
-        Span<byte> all = System.Runtime.InteropServices.MemoryMarshal.AsMemory(into.WrittenMemory).Span;
+        Span<byte> all = MemoryMarshal.AsMemory(into.WrittenMemory).Span;
         Span<byte> header = all[..HeaderSize];
         BinaryPrimitives.WriteUInt32LittleEndian(header, Magic);
         BinaryPrimitives.WriteInt32LittleEndian(header[4..], Version);
