@@ -112,7 +112,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
             {
                 return new ControlReply { Code = "SNAP-139", Message = $"the worker can't read a request: {failure.Message}" };
             }
-            catch (IOException failure)
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
                 return new ControlReply { Code = "SNAP-138", Message = $"the worker could not do it: {failure.Message}" };
             }
@@ -184,7 +184,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
         private ControlReply Changes(ControlRequest request)
         {
-            ActiveSnapshot snapshot = Own();
+            ActiveSnapshot snapshot = OwnTaken();
             if (snapshot.Generation is not { } since)
             {
                 return new ControlReply { Doubt = server.Volume.Tracking.Off };
@@ -203,12 +203,12 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
         private ControlReply Remember(ControlRequest request)
         {
-            ActiveSnapshot snapshot = Own();
-            if (snapshot.Generation is { } since)
+            ActiveSnapshot snapshot = OwnTaken();
+            if (snapshot.Generation is { } since && request.Path is { } used)
             {
                 // What the point holds must not be lost from the origin in a power cut, or the origin would differ from the point without a write.
                 server.Volume.Flush();
-                server.Volume.Tracking.Tracker!.Remember(request.Vault, request.Point, File.ReadAllBytes(request.Path!), since);
+                server.Volume.Tracking.Tracker!.Remember(request.Vault, request.Point, File.ReadAllBytes(used), since);
             }
 
             return new ControlReply();
@@ -271,6 +271,9 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
                     Effect = "nothing was changed: the volume goes on working",
                 };
         }
+
+        /// <summary>The snapshot, once it has its instant.</summary>
+        private ActiveSnapshot OwnTaken() => _fileName is null ? throw new QuenchException("SNAP-139", "this connection has taken no snapshot yet") : Own();
 
         private ActiveSnapshot Own() => _snapshot ?? throw new QuenchException("SNAP-139", "this connection has no snapshot");
 
