@@ -10,12 +10,18 @@ internal static class AttachCommand
     {
         Argument<string> origin = new("DEVICE-OR-FILE") { Description = "The device or image file whose volume is to be used through Quench." };
         Option<string> name = new("--name") { HelpName = "NAME", Description = "What the volume is called from now on.", Required = true };
-        Command command = new("attach", HelpText.Of("attach")) { origin, name };
+        Option<bool> noTrack = new("--no-track") { Description = "Do not track changes: each backup reads everything. Forgets what was tracked before." };
+        Command command = new("attach", HelpText.Of("attach")) { origin, name, noTrack };
         command.Run(host, async (parsed, cancellationToken) =>
         {
             Privilege.Demand(host, "attach a volume");
             AttachedVolume volume = await FilterAttachment.AttachAsync(
-                parsed.GetValue(origin)!, parsed.GetValue(name)!, new AttachOptions(), cancellationToken);
+                parsed.GetValue(origin)!, parsed.GetValue(name)!, new AttachOptions { TracksChanges = !parsed.GetValue(noTrack) }, cancellationToken);
+            if (FilterVolumes.GetTracking(volume) is { IsOn: false } tracking && !parsed.GetValue(noTrack))
+            {
+                host.Error.WriteLine($"changes are not tracked, so each backup reads everything: {tracking.Reason}");
+            }
+
             host.Error.WriteLine($"attached {volume.Origin} as {volume.Name}; use this device instead of it:");
             host.Output.WriteLine(volume.Device);
             return ExitCodes.Done;

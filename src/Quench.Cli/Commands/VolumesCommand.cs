@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using Quench.Blocks;
 using Quench.Cli.Output;
 using Quench.Snapshots.Providers.Filter;
@@ -37,16 +38,50 @@ internal static class VolumesCommand
             return;
         }
 
-        TextTable table = new("NAME", "DEVICE", "SIZE", "MOUNTED AT", "STATE", "ORIGIN");
+        TextTable table = new("NAME", "DEVICE", "SIZE", "MOUNTED AT", "STATE", "TRACKING", "ORIGIN");
         foreach (AttachedVolume volume in volumes)
         {
-            table.Add(volume.Name, volume.Device, ByteSize.Format(volume.Length), volume.MountPoint ?? "", Text(volume.State), volume.Origin);
+            table.Add(volume.Name, volume.Device, ByteSize.Format(volume.Length), volume.MountPoint ?? "", Text(volume.State), Text(FilterVolumes.GetTracking(volume)), volume.Origin);
         }
 
         table.WriteTo(host.Output);
     }
 
     private static string Text(AttachmentState state) => state == AttachmentState.Serving ? "serving" : "dead";
+
+    private static string Text(VolumeTracking? tracking) => tracking switch
+    {
+        null => "",
+        { IsOn: false } => "off",
+        { ChangedBytes: null } => "on, no point yet",
+        { DoubtfulBytes: > 0 } => $"on, {ByteSize.Format(tracking.ChangedBytes.Value)} changed, {ByteSize.Format(tracking.DoubtfulBytes)} doubtful",
+        _ => $"on, {ByteSize.Format(tracking.ChangedBytes.Value)} changed",
+    };
+
+    private static void WriteTracking(Utf8JsonWriter writer, VolumeTracking? tracking)
+    {
+        if (tracking is null)
+        {
+            writer.WriteNull("tracking");
+            return;
+        }
+
+        writer.WriteStartObject("tracking");
+        writer.WriteBoolean("on", tracking.IsOn);
+        writer.WriteString("reason", tracking.Reason);
+        writer.WriteString("point", tracking.Point?.ToString("N"));
+        if (tracking.ChangedBytes is { } changed)
+        {
+            writer.WriteNumber("changed_bytes", changed);
+        }
+        else
+        {
+            writer.WriteNull("changed_bytes");
+        }
+
+        writer.WriteNumber("doubtful_bytes", tracking.DoubtfulBytes);
+        writer.WriteEndObject();
+    }
 
     private static void WriteJson(TextWriter output, IReadOnlyList<AttachedVolume> volumes) => JsonLine.Write(output, writer =>
     {
@@ -60,6 +95,7 @@ internal static class VolumesCommand
             writer.WriteString("mount_point", volume.MountPoint);
             writer.WriteString("state", Text(volume.State));
             writer.WriteString("origin", volume.Origin);
+            WriteTracking(writer, FilterVolumes.GetTracking(volume));
             writer.WriteEndObject();
         }
 

@@ -33,4 +33,11 @@ public readonly record struct DeviceNumber(uint Major, uint Minor)
 /// <param name="Device">The device its file system is on.</param>
 /// <param name="SpecialDevice">The device that it is, for a block device.</param>
 public readonly record struct FileStatus(
-    FileKind Kind, long Length, long AllocatedBytes, ulong Inode, DeviceNumber Device, DeviceNumber SpecialDevice);
+    FileKind Kind, long Length, long AllocatedBytes, ulong Inode, DeviceNumber Device, DeviceNumber SpecialDevice)
+{
+    /// <summary>When its content was last changed, in nanoseconds since 1970; as fine as the kernel's clock for files, a few milliseconds.</summary>
+    public long ModifiedNanoseconds { get; init; }
+
+    /// <summary>When its content or its facts were last changed, likewise. Nobody can set it back.</summary>
+    public long ChangedNanoseconds { get; init; }
+}

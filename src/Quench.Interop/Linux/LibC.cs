@@ -120,6 +120,10 @@ internal static unsafe partial class LibC
         [FieldOffset(0x20)] internal ulong Inode;
         [FieldOffset(0x28)] internal ulong Size;
         [FieldOffset(0x30)] internal ulong Blocks;
+        [FieldOffset(0x60)] internal long ChangedSeconds;
+        [FieldOffset(0x68)] internal uint ChangedNanoseconds;
+        [FieldOffset(0x70)] internal long ModifiedSeconds;
+        [FieldOffset(0x78)] internal uint ModifiedNanoseconds;
         [FieldOffset(0x80)] internal uint RdevMajor;
         [FieldOffset(0x84)] internal uint RdevMinor;
         [FieldOffset(0x88)] internal uint DevMajor;

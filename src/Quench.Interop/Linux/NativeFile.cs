@@ -216,7 +216,11 @@ public static unsafe partial class NativeFile
         };
         return new FileStatus(
             kind, (long)status.Size, (long)status.Blocks * 512, status.Inode,
-            new DeviceNumber(status.DevMajor, status.DevMinor), new DeviceNumber(status.RdevMajor, status.RdevMinor));
+            new DeviceNumber(status.DevMajor, status.DevMinor), new DeviceNumber(status.RdevMajor, status.RdevMinor))
+        {
+            ModifiedNanoseconds = Nanoseconds(status.ModifiedSeconds, status.ModifiedNanoseconds),
+            ChangedNanoseconds = Nanoseconds(status.ChangedSeconds, status.ChangedNanoseconds),
+        };
     }
 
     /// <summary>The next offset at or after <paramref name="offset"/> that holds data; null when only holes follow. (SEEK_DATA)</summary>
@@ -224,6 +228,9 @@ public static unsafe partial class NativeFile
 
     /// <summary>The next offset at or after <paramref name="offset"/> where a hole begins; the end of the file counts as one. (SEEK_HOLE)</summary>
     public static long? SeekHole(SafeFileHandle file, long offset) => Seek(file, offset, SEEK_HOLE);
+
+    /// <summary>A moment as one number. A file's times may be set to anything: beyond the year 2262 they wrap round, and still compare as equal or not.</summary>
+    private static long Nanoseconds(long seconds, uint nanoseconds) => unchecked((seconds * 1_000_000_000) + nanoseconds);
 
     private static long? Seek(SafeFileHandle file, long offset, int whence)
     {

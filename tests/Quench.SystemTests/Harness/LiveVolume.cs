@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Interop.Block;
@@ -91,6 +93,50 @@ internal sealed class LiveVolume : IAsyncDisposable
         }
     }
 
+    /// <summary>Unmounts and detaches; the origin is a plain file then.</summary>
+    internal async Task DetachCleanlyAsync()
+    {
+        await UnmountAsync();
+        await FilterAttachment.DetachAsync(Name, CancellationToken.None);
+    }
+
+    /// <summary>Attaches again what was detached, and mounts it.</summary>
+    internal async Task AttachAgainAsync(AttachOptions? options = null)
+    {
+        _attached = await FilterAttachment.AttachAsync(Origin, Name, options ?? new AttachOptions(), CancellationToken.None);
+        await MountAsync();
+    }
+
+    /// <summary>Kills the worker as nobody can prevent: the device answers errors from then on.</summary>
+    internal async Task KillWorkerAsync()
+    {
+        using JsonDocument state = JsonDocument.Parse(await File.ReadAllTextAsync(FilterDirectory.For(Name).State));
+        using Process worker = Process.GetProcessById(state.RootElement.GetProperty("process_id").GetInt32());
+        worker.Kill();
+        await worker.WaitForExitAsync();
+    }
+
+    /// <summary>Takes down what a dead worker left, as its user must.</summary>
+    internal async Task DetachDeadAsync()
+    {
+        await LetGoOfMountAsync();
+        await Wait.UntilAsync(() => !IsHeld(Device), TimeSpan.FromSeconds(30), $"{Device} is let go of");
+        await FilterAttachment.DetachAsync(Name, CancellationToken.None);
+    }
+
+    private static bool IsHeld(string device)
+    {
+        try
+        {
+            NativeFile.Open(device, OpenMode.ReadOnly | OpenMode.Exclusive).Dispose();
+            return false;
+        }
+        catch (LinuxErrorException failure) when (failure.Errno == Errno.EBUSY)
+        {
+            return true;
+        }
+    }
+
     /// <summary>Takes a snapshot as a requestor inside this process.</summary>
     internal Task<ISnapshot> SnapshotAsync(SnapshotOptions options) =>
         FilterProvider.TakeAsync(Attached, options, TimeProvider.System, CancellationToken.None);
@@ -105,6 +151,7 @@ internal sealed class LiveVolume : IAsyncDisposable
             await DetachAsync();
         }
 
+        TrackingState.Clear(Name);
         _folder.Dispose();
     }
 

@@ -15,7 +15,11 @@ internal sealed record QuenchCli(string? Vault = null, string? Password = "a pas
     internal static string ProgramPath { get; } = FindProgram();
 
     /// <summary>Lets code of ours that runs inside the tests start its helper processes from the program.</summary>
-    internal static void LendToThisProcess() => Environment.SetEnvironmentVariable("QUENCH_SELF", ProgramPath);
+    internal static void LendToThisProcess()
+    {
+        Environment.SetEnvironmentVariable("QUENCH_SELF", ProgramPath);
+        Environment.SetEnvironmentVariable("QUENCH_STATE_DIR", TrackingState.Root);
+    }
 
     /// <summary>Makes a vault in a folder.</summary>
     internal static async Task<QuenchCli> WithNewVaultAsync(string folder)
@@ -68,7 +72,7 @@ internal sealed record QuenchCli(string? Vault = null, string? Password = "a pas
     internal ProcessStartInfo StartInfo(IEnumerable<string> arguments)
     {
         ProcessStartInfo start = new("dotnet", [ProgramPath, .. arguments]);
-        foreach (string variable in start.Environment.Keys.Where(name => name.StartsWith("QUENCH_", StringComparison.Ordinal) && name != "QUENCH_RUN_DIR").ToArray())
+        foreach (string variable in start.Environment.Keys.Where(name => name.StartsWith("QUENCH_", StringComparison.Ordinal) && name is not ("QUENCH_RUN_DIR" or "QUENCH_STATE_DIR")).ToArray())
         {
             start.Environment.Remove(variable);
         }

@@ -1,6 +1,7 @@
 using Quench.Blocks;
 using Quench.Interop.Linux;
 using Quench.Snapshots.Engine;
+using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -9,15 +10,19 @@ internal sealed class ActiveSnapshot : IDisposable
 {
     private const int HighMarkPercent = 75;
 
-    private ActiveSnapshot(SnapshotState state, DiffAreaStore store)
+    private ActiveSnapshot(SnapshotState state, DiffAreaStore store, Generation? generation)
     {
         State = state;
         Store = store;
+        Generation = generation;
     }
 
     internal SnapshotState State { get; }
 
     internal DiffAreaStore Store { get; }
+
+    /// <summary>Receives the writes after the instant; null when changes are not tracked.</summary>
+    internal Generation? Generation { get; }
 
     /// <summary>Takes memory and opens the spill file; all that takes time happens here, before anything is frozen.</summary>
     /// <exception cref="QuenchException">SNAP-105, SNAP-106: the cap holds not even a block; the spill file can't be made.</exception>
@@ -41,7 +46,7 @@ internal sealed class ActiveSnapshot : IDisposable
         try
         {
             DiffAreaStore store = new(limits, blockSize, spill > 0 ? request.SpillFolder : null);
-            return new ActiveSnapshot(SnapshotState.Prepare(volume.Length, blockSize, limits, OverflowPolicy.BreakSnapshot), store);
+            return new ActiveSnapshot(SnapshotState.Prepare(volume.Length, blockSize, limits, OverflowPolicy.BreakSnapshot), store, volume.Tracking.Tracker?.NewGeneration());
         }
         catch (LinuxErrorException failure)
         {

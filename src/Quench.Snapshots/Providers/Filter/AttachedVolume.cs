@@ -26,11 +26,22 @@ public sealed record AttachedVolume(string Name, string Origin, string Device, l
         NativeFile.TryGetStatus(path) is { } place && NativeFile.TryGetStatus(Device) is { } device && device.SpecialDevice == place.Device;
 }
 
+/// <summary>What an attached volume remembers for the next backup.</summary>
+/// <param name="IsOn">Whether its changes are tracked.</param>
+/// <param name="Reason">Why they are not, or why earlier points were forgotten; null when all is well.</param>
+/// <param name="Point">The point that was remembered last; null when there is none.</param>
+/// <param name="ChangedBytes">What changed since that point, in whole regions of 64 KiB; null with no point.</param>
+/// <param name="DoubtfulBytes">What will be compared again because a crash lost count.</param>
+public sealed record VolumeTracking(bool IsOn, string? Reason, Guid? Point, long? ChangedBytes, long DoubtfulBytes);
+
 /// <summary>How to attach a volume.</summary>
 public sealed record AttachOptions
 {
     /// <summary>How many requests may be in work at once.</summary>
     public int Threads { get; init; } = 8;
+
+    /// <summary>Track changes, so that a later backup reads only what changed. Without it, what was remembered of the volume is forgotten.</summary>
+    public bool TracksChanges { get; init; } = true;
 }
 
 /// <summary>How to take a snapshot of an attached volume.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Quench.Blocks;
+using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -17,6 +18,13 @@ internal sealed record ControlRequest
     public double LimitMilliseconds { get; init; }
 
     public int Limit { get; init; }
+
+    public Guid Vault { get; init; }
+
+    public Guid Point { get; init; }
+
+    /// <summary>A file in the run folder with the point's used blocks.</summary>
+    public string? Path { get; init; }
 }
 
 /// <summary>What the worker answers: one JSON object a line.</summary>
@@ -56,6 +64,17 @@ internal sealed record ControlReply
 
     /// <summary>Offset and length, in turn.</summary>
     public long[]? Extents { get; init; }
+
+    /// <summary>Why something, or everything, must be read again; with "tracking", why it is off or has forgotten points.</summary>
+    public string? Doubt { get; init; }
+
+    public bool IsTracking { get; init; }
+
+    public Guid? Point { get; init; }
+
+    public long? ChangedBytes { get; init; }
+
+    public long DoubtfulBytes { get; init; }
 }
 
 /// <summary>The state file of an attachment.</summary>
@@ -66,4 +85,5 @@ internal sealed record AttachmentRecord(string Name, string Origin, string Devic
 [JsonSerializable(typeof(ControlRequest))]
 [JsonSerializable(typeof(ControlReply))]
 [JsonSerializable(typeof(AttachmentRecord))]
+[JsonSerializable(typeof(OriginSeal))]
 internal sealed partial class ControlJson : JsonSerializerContext;

@@ -3,8 +3,8 @@ using System.Text;
 using System.Text.Json;
 using Quench.Blocks;
 using Quench.Exports.Fuse;
-using Quench.Interop.Linux;
 using Quench.Snapshots.Engine;
+using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -96,6 +96,9 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
                     "activate" => Activate(request),
                     "status" => Status(),
                     "saved" => Saved(request),
+                    "changes" => Changes(request),
+                    "remember" => Remember(request),
+                    "tracking" => Tracking(),
                     "end" => End(),
                     "detach" => Detach(),
                     _ => new ControlReply { Code = "SNAP-139", Message = $"the worker does not know \"{request.Op}\"", Next = "use the same version of quench that attached the volume" },
@@ -109,7 +112,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
             {
                 return new ControlReply { Code = "SNAP-139", Message = $"the worker can't read a request: {failure.Message}" };
             }
-            catch (LinuxErrorException failure)
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
                 return new ControlReply { Code = "SNAP-138", Message = $"the worker could not do it: {failure.Message}" };
             }
@@ -179,6 +182,56 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
             return new ControlReply { Extents = [.. extents.Take(count).SelectMany(extent => (long[])[extent.Offset, extent.Length])] };
         }
 
+        private ControlReply Changes(ControlRequest request)
+        {
+            ActiveSnapshot snapshot = OwnTaken();
+            if (snapshot.Generation is not { } since)
+            {
+                return new ControlReply { Doubt = server.Volume.Tracking.Off };
+            }
+
+            StoredChanges changes = server.Volume.Tracking.Tracker!.Find(request.Vault, since);
+            string? path = null;
+            if (changes.Bytes is not null)
+            {
+                path = Path.Combine(server.Directory.Folder, $"changes-{Guid.NewGuid():N}");
+                File.WriteAllBytes(path, changes.Bytes); // larger than a line may be; the requestor takes it away
+            }
+
+            return new ControlReply { Path = path, Doubt = changes.Doubt };
+        }
+
+        private ControlReply Remember(ControlRequest request)
+        {
+            ActiveSnapshot snapshot = OwnTaken();
+            if (snapshot.Generation is { } since && request.Path is { } used)
+            {
+                // What the point holds must not be lost from the origin in a power cut, or the origin would differ from the point without a write.
+                server.Volume.Flush();
+                server.Volume.Tracking.Tracker!.Remember(request.Vault, request.Point, File.ReadAllBytes(used), since);
+            }
+
+            return new ControlReply();
+        }
+
+        private ControlReply Tracking()
+        {
+            if (server.Volume.Tracking.Tracker is not { } tracker)
+            {
+                return new ControlReply { Doubt = server.Volume.Tracking.Off };
+            }
+
+            TrackingStatus status = tracker.Status();
+            return new ControlReply
+            {
+                IsTracking = status.Off is null,
+                Doubt = status.Off ?? (status.Lost.Length > 0 ? status.Lost : null),
+                Point = status.Point,
+                ChangedBytes = status.ChangedBytes,
+                DoubtfulBytes = status.DoubtfulBytes,
+            };
+        }
+
         private ControlReply End()
         {
             LetGo();
@@ -218,6 +271,9 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
                     Effect = "nothing was changed: the volume goes on working",
                 };
         }
+
+        /// <summary>The snapshot, once it has its instant.</summary>
+        private ActiveSnapshot OwnTaken() => _fileName is null ? throw new QuenchException("SNAP-139", "this connection has taken no snapshot yet") : Own();
 
         private ActiveSnapshot Own() => _snapshot ?? throw new QuenchException("SNAP-139", "this connection has no snapshot");
 

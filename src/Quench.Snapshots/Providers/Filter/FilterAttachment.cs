@@ -76,7 +76,8 @@ public static class FilterAttachment
     {
         ProcessStartInfo start = new("/bin/sh") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardInput = true, WorkingDirectory = "/" };
         string threads = options.Threads.ToString(CultureInfo.InvariantCulture);
-        foreach (string word in (string[])["-c", "exec setsid \"$@\" 2>>\"$0\" </dev/null", directory.Log, .. SelfProcess.Command(), FilterWorker.CommandName, directory.Name, origin, threads])
+        string tracking = options.TracksChanges ? FilterWorker.Track : FilterWorker.NoTrack;
+        foreach (string word in (string[])["-c", "exec setsid \"$@\" 2>>\"$0\" </dev/null", directory.Log, .. SelfProcess.Command(), FilterWorker.CommandName, directory.Name, origin, threads, tracking])
         {
             start.ArgumentList.Add(word);
         }
@@ -123,6 +124,7 @@ public static class FilterAttachment
         }
 
         FuseDevice.TryUnmount(directory.Mount, detach: true);
+        DeadTracking.Seal(directory, volume);
         Directory.Delete(directory.Folder, recursive: true);
     }
 

@@ -11,8 +11,10 @@ namespace Quench.Snapshots.Providers.Filter;
 ///     control.sock    the worker's door
 ///     worker.log      what the worker had to say
 ///     mount/          the FUSE directory: "volume", and a file for each snapshot
+///     untracked       why change tracking was given up, if it was
+///     changes-*       an answer or a question about changes, while it is on its way
 /// </code>
-/// QUENCH_RUN_DIR puts it elsewhere.
+/// QUENCH_RUN_DIR puts it elsewhere. What outlives an attachment is in <see cref="StateDirectory"/>.
 /// </remarks>
 internal sealed record FilterDirectory(string Name)
 {
@@ -29,6 +31,8 @@ internal sealed record FilterDirectory(string Name)
     internal string Socket => Path.Combine(Folder, "control.sock");
 
     internal string Log => Path.Combine(Folder, "worker.log");
+
+    internal string Untracked => Path.Combine(Folder, "untracked");
 
     internal string Mount => Path.Combine(Folder, "mount");
 

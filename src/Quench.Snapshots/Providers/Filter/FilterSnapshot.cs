@@ -6,16 +6,18 @@ using Quench.Interop.Linux;
 namespace Quench.Snapshots.Providers.Filter;
 
 /// <summary>A snapshot of an attached volume as its requestor holds it: the file for reading and releasing, the conversation for the rest.</summary>
-internal sealed class FilterSnapshot : ISnapshot
+internal sealed partial class FilterSnapshot : ISnapshot, IChangeHistory
 {
     private readonly ControlClient _client;
     private readonly SafeFileHandle _file;
     private readonly SnapshotReader _reader;
+    private readonly long _volumeLength;
     private int _disposed;
 
     internal FilterSnapshot(AttachedVolume volume, ControlClient client, string path, DateTimeOffset instant, SnapshotGrade grade, TimeSpan? freezeTime)
     {
         Volume = volume.Name;
+        _volumeLength = volume.Length;
         Instant = instant;
         Grade = grade;
         FreezeTime = freezeTime;

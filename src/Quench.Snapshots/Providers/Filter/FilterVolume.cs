@@ -5,6 +5,7 @@ using Quench.Exports.Fuse;
 using Quench.Interop.Block;
 using Quench.Interop.Linux;
 using Quench.Snapshots.Engine;
+using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -17,15 +18,18 @@ internal sealed class FilterVolume : IFuseFile
 {
     private readonly Disk _origin;
     private readonly bool _canZero;
+    private readonly WriteTracker? _tracker;
 
     private readonly object _gate = new();        // a monitor, because writers wait on it; guards the three below
     private readonly CopyBeforeWrite _engine;
     private long _seenWake;                       // the engine's wake version that waiters have been told of
     private ActiveSnapshot? _snapshot;            // what the engine's active or prepared snapshot keeps outside the engine
 
-    internal FilterVolume(Disk origin, int blockSize)
+    internal FilterVolume(Disk origin, int blockSize, TrackingStart tracking)
     {
         _origin = origin;
+        Tracking = tracking;
+        _tracker = tracking.Tracker;
         _canZero = origin is ImageFile || BlockDevice.CanZeroQuickly(origin.Path);
         _engine = new CopyBeforeWrite(origin.Geometry.Length, blockSize);
     }
@@ -38,6 +42,8 @@ internal sealed class FilterVolume : IFuseFile
 
     internal Disk Origin => _origin;
 
+    internal TrackingStart Tracking { get; }
+
     internal int BlockSize => _engine.BlockSize;
 
     /// <inheritdoc/>
@@ -49,6 +55,7 @@ internal sealed class FilterVolume : IFuseFile
         WriteOperation write = Admit(new Extent(offset, source.Length));
         try
         {
+            _tracker?.BeforeWrite(new Extent(offset, source.Length)); // after the gate: so no write is between its mark and its landing at an instant
             _origin.Write(offset, source);
         }
         finally
@@ -73,6 +80,7 @@ internal sealed class FilterVolume : IFuseFile
         WriteOperation write = Admit(range);
         try
         {
+            _tracker?.BeforeWrite(range);
             _origin.Zero(range);
         }
         finally
@@ -106,6 +114,11 @@ internal sealed class FilterVolume : IFuseFile
                 }
 
                 Monitor.Wait(_gate, left);
+            }
+
+            if (snapshot.Generation is { } generation)
+            {
+                _tracker!.Advance(generation); // in the same hold of the lock as the engine's instant
             }
 
             _snapshot = snapshot;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Quench.Blocks;
 using Quench.Interop.Linux;
 
 namespace Quench.Snapshots.Providers.Filter;
@@ -18,6 +19,26 @@ public static class FilterVolumes
         IReadOnlyList<AttachedVolume> volumes = List();
         return volumes.FirstOrDefault(volume => volume.Name == what)
             ?? volumes.FirstOrDefault(volume => volume.Device == full || volume.Origin == full || MountPointsOf(volume.Device).Contains(full));
+    }
+
+    /// <summary>What a volume remembers for the next backup; null when its worker does not answer.</summary>
+    public static VolumeTracking? GetTracking(AttachedVolume volume)
+    {
+        using ControlClient? client = ControlClient.TryConnect(FilterDirectory.For(volume.Name));
+        if (client is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            ControlReply reply = client.Ask(new ControlRequest { Op = "tracking" });
+            return new VolumeTracking(reply.IsTracking, reply.Doubt, reply.Point, reply.ChangedBytes, reply.DoubtfulBytes);
+        }
+        catch (QuenchException)
+        {
+            return null; // it is ending
+        }
     }
 
     /// <summary>What is attached under a name; null when nothing is, or when it is being detached this very moment.</summary>

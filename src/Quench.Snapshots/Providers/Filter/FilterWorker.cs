@@ -9,6 +9,7 @@ using Quench.Exports.Fuse;
 using Quench.Interop.Fuse;
 using Quench.Interop.Linux;
 using Quench.Interop.Loop;
+using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -21,11 +22,14 @@ public static class FilterWorker
     /// <summary>The hidden command that starts the worker's process.</summary>
     public const string CommandName = "filter-worker";
 
+    internal const string Track = "track";
+    internal const string NoTrack = "no-track";
+
     private const int BlockSize = 4096;
     private const int SmallestSector = 512; // of a loop device
 
     /// <summary>Runs a worker until its volume is detached.</summary>
-    /// <param name="arguments">The name, the origin's path, the number of threads.</param>
+    /// <param name="arguments">The name, the origin's path, the number of threads, whether to track changes.</param>
     /// <returns>The process exit code.</returns>
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments)
     {
@@ -35,7 +39,7 @@ public static class FilterWorker
         using Stream output = Console.OpenStandardOutput();
         try
         {
-            await ServeAsync(directory, originPath, threads, output);
+            await ServeAsync(directory, originPath, threads, arguments[3] == Track, output);
             return 0;
         }
         catch (Exception failure) when (failure is QuenchException or IOException or NotSupportedException or UnauthorizedAccessException)
@@ -54,7 +58,7 @@ public static class FilterWorker
         }
     }
 
-    private static async Task ServeAsync(FilterDirectory directory, string originPath, int threads, Stream output)
+    private static async Task ServeAsync(FilterDirectory directory, string originPath, int threads, bool tracks, Stream output)
     {
         GCSettings.LatencyMode = GCLatencyMode.SustainedLowLatency;
         ProcessControl.TryAvoidOutOfMemoryKiller();
@@ -62,7 +66,7 @@ public static class FilterWorker
         using SafeFileHandle mark = TakeName(directory);
         try
         {
-            await ServeNamedAsync(directory, originPath, threads, output);
+            await ServeNamedAsync(directory, originPath, threads, tracks, output);
         }
         catch when (!File.Exists(directory.State))
         {
@@ -71,12 +75,32 @@ public static class FilterWorker
         }
     }
 
-    private static async Task ServeNamedAsync(FilterDirectory directory, string originPath, int threads, Stream output)
+    private static async Task ServeNamedAsync(FilterDirectory directory, string originPath, int threads, bool tracks, Stream output)
     {
         DemandNoRemains(directory);
         await using Disk origin = Disk.Open(originPath, DeviceAccess.ReadWrite, exclusive: true);
         int sectorSize = SectorSizeFor(origin.Geometry, originPath);
-        FilterVolume volume = new(origin, BlockSize);
+        TrackingStart tracking = TrackingStart.Begin(directory, origin, tracks, Report);
+        using WriteTracker? tracker = tracking.Tracker;
+        try
+        {
+            await ServeTrackedAsync(directory, originPath, origin, sectorSize, tracking, threads, output);
+        }
+        catch when (!File.Exists(directory.State))
+        {
+            await CloseAsync(tracker, directory.Name, origin); // nobody has written: nothing is to be doubted
+            throw;
+        }
+
+        origin.Flush();
+        await CloseAsync(tracker, directory.Name, origin);
+        File.Delete(directory.State);
+    }
+
+    private static async Task ServeTrackedAsync(
+        FilterDirectory directory, string originPath, Disk origin, int sectorSize, TrackingStart tracking, int threads, Stream output)
+    {
+        FilterVolume volume = new(origin, BlockSize, tracking);
         Directory.CreateDirectory(directory.Mount);
         FuseDevice.TryUnmount(directory.Mount, detach: true); // what a dead worker may have left
         using FuseSession session = FuseSession.Mount(directory.Mount, "quench:" + directory.Name, threads, Report);
@@ -91,9 +115,20 @@ public static class FilterWorker
             LoopDevice.TryDetach(device); // nobody has been told of it yet
             throw;
         }
+    }
 
-        origin.Flush();
-        File.Delete(directory.State);
+    /// <summary>Writes down that the volume was detached in order; takes the state away when it tells nothing.</summary>
+    private static async Task CloseAsync(WriteTracker? tracker, string name, Disk origin)
+    {
+        if (tracker is { HasSomethingToKeep: true })
+        {
+            await OriginLook.LetClockTickAsync(origin.Path, TimeProvider.System);
+            tracker.Close(OriginLook.At(origin.Path, origin.Geometry.Length).Stamp);
+        }
+        else if (tracker is not null)
+        {
+            StateDirectory.For(name).Remove();
+        }
     }
 
     private static async Task ServeDeviceAsync(
