@@ -17,7 +17,7 @@ namespace Quench.Vault;
 /// Nothing that a session does can be seen in the vault before the commit, and nothing can be lost by abandoning it. The first failure of a put is
 /// kept and thrown by every later call that stores something. Dispose it before the vault.
 /// </remarks>
-public sealed class BackupSession : IAsyncDisposable
+public sealed partial class BackupSession : IAsyncDisposable
 {
     private readonly IObjectStore _store;
     private readonly VaultKeys _keys;
@@ -49,6 +49,7 @@ public sealed class BackupSession : IAsyncDisposable
         _sealed = new SealedChunkPool(Math.Max(_chunkSize, MapTree.PageSize) + SealedLayout.Overhead);
         _packs = new PackWriter(_store, _keys, _session, start.PackTarget, _generation);
         _packs.Count(start.RegisteredBytes);
+        _begun = start.Begun;
     }
 
     /// <summary>The session's id.</summary>
@@ -130,7 +131,7 @@ public sealed class BackupSession : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         long chunks = (length / _chunkSize) + (length % _chunkSize == 0 ? 0 : 1);
         return chunksToCome.Length == chunks
-            ? new ImageWriter(this, chunksToCome)
+            ? Keep(new ImageWriter(this, chunksToCome, null, null, _giveUpImages.Token))
             : throw new ArgumentException($"a volume of {length} bytes has {chunks} chunks, not {chunksToCome.Length}", nameof(chunksToCome));
     }
 
@@ -177,6 +178,7 @@ public sealed class BackupSession : IAsyncDisposable
         if (!_disposed)
         {
             _disposed = true;
+            await StopImagesAsync();
             await _packs.DisposeAsync();
         }
     }
@@ -241,4 +243,5 @@ internal sealed record SessionStart(
     long Generation,
     int ChunkSize,
     int PackTarget,
-    int RegisteredBytes);
+    int RegisteredBytes,
+    SessionBeginning Begun);
