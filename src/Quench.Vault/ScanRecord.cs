@@ -13,7 +13,7 @@ public sealed record ScanRecord
     public const string FullAfterDoubt = "full after doubt";
 
     /// <summary>One of the three above.</summary>
-    public required string Kind { get; init; }
+    public string Kind { get; init; } = Full;
 
     /// <summary>Why everything, or a doubtful part, was read; null when the record of changes was exact.</summary>
     public string? Reason { get; init; }

@@ -44,6 +44,7 @@ internal sealed class BackupCommand
     private readonly Option<bool> _force = new("--force") { Description = "Image a file system that is not sound, as it is." };
     private readonly Option<string?> _require = new("--require") { HelpName = "GRADE", Description = "End with exit code 3 if the point's grade is lower: crash or file-system." };
     private readonly Option<bool> _json = CommonOptions.Json();
+    private readonly Option<bool> _fullScan = new("--full-scan") { Description = "Read everything in use, whatever is known about what changed since the last point." };
 
     private BackupCommand(CliHost host)
     {
@@ -65,7 +66,7 @@ internal sealed class BackupCommand
         {
             backup._source, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._freezeLimit,
             backup._force,
-            backup._require, backup._json,
+            backup._require, backup._json, backup._fullScan,
         };
         command.Run(host, backup.RunAsync);
         return command;
@@ -110,6 +111,7 @@ internal sealed class BackupCommand
         {
             Tags = parsed.GetValue(_tags) ?? [],
             Prove = parsed.GetValue(_prove),
+            FullScan = parsed.GetValue(_fullScan),
         };
         return await VolumeCapture.RunAsync(request, open.Vault, activity, _host.Clock, cancellationToken);
     }
