@@ -45,8 +45,11 @@ public interface ISnapshot : IAsyncDisposable
     /// <summary>The volume at the instant. Owned by the snapshot.</summary>
     IBlockReader Reader { get; }
 
-    /// <summary>Keeps the promise for these blocks only: the rest was not in use at the instant and reads as zeros from now on.</summary>
-    /// <param name="used">The blocks in use; rounded out to the provider's blocks.</param>
+    /// <summary>
+    /// Keeps the promise for these blocks only: nobody will ask for the rest, because it was not in use at the instant or has not changed since a point that
+    /// holds it, and it reads as zeros from now on. May be called again, with fewer blocks.
+    /// </summary>
+    /// <param name="used">The blocks that matter; rounded out to the provider's blocks.</param>
     /// <param name="cancellationToken">Stops between steps; a promise half shrunk is still a true one.</param>
     ValueTask KeepOnlyAsync(UsedBlocks used, CancellationToken cancellationToken);
 

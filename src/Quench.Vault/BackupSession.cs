@@ -18,7 +18,7 @@ namespace Quench.Vault;
 /// Nothing that a session does can be seen in the vault before the commit, and nothing can be lost by abandoning it. The first failure of a put is
 /// kept and thrown by every later call that stores something. Dispose it before the vault.
 /// </remarks>
-public sealed class BackupSession : IAsyncDisposable
+public sealed partial class BackupSession : IAsyncDisposable
 {
     private readonly IObjectStore _store;
     private readonly VaultKeys _keys;
@@ -52,6 +52,7 @@ public sealed class BackupSession : IAsyncDisposable
         _takeIndexed = start.TakeIndexed;
         _packs = new PackWriter(_store, _keys, _session, start.PackTarget, _generation, IndexedAsync);
         _packs.Count(start.RegisteredBytes);
+        _begun = start.Begun;
     }
 
     /// <summary>The session's id.</summary>
@@ -139,7 +140,7 @@ public sealed class BackupSession : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         long chunks = (length / _chunkSize) + (length % _chunkSize == 0 ? 0 : 1);
         return chunksToCome.Length == chunks
-            ? new ImageWriter(this, chunksToCome)
+            ? Keep(new ImageWriter(this, chunksToCome, null, null, _giveUpImages.Token))
             : throw new ArgumentException($"a volume of {length} bytes has {chunks} chunks, not {chunksToCome.Length}", nameof(chunksToCome));
     }
 
@@ -187,6 +188,7 @@ public sealed class BackupSession : IAsyncDisposable
         if (!_disposed)
         {
             _disposed = true;
+            await StopImagesAsync();
             await _packs.DisposeAsync();
         }
     }
@@ -271,4 +273,5 @@ internal sealed record SessionStart(
     int ChunkSize,
     int PackTarget,
     int RegisteredBytes,
-    Func<string, ReadOnlyMemory<byte>, CancellationToken, Task> TakeIndexed);
+    Func<string, ReadOnlyMemory<byte>, CancellationToken, Task> TakeIndexed,
+    SessionBeginning Begun);

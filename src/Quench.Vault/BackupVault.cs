@@ -111,10 +111,12 @@ public sealed partial class BackupVault : IAsyncDisposable
             throw VaultErrors.DamagedCollection(damaged);
         }
 
+        bool settled = await IsSettledAsync(_index.Generation, cancellationToken); // before the points: §10.5
         PointListing points = await _catalog.ReadAsync(cancellationToken);
         return new BackupSession(new SessionStart(
             _store, _keys, _clock, session, known, points.Heads(), _index.Generation, Info.ChunkSize, _opening.PackTarget, registered,
-            (name, body, token) => _index.TakeOwnAsync(known, name, body, session, token)));
+            (name, body, token) => _index.TakeOwnAsync(known, name, body, session, token),
+            new SessionBeginning(_chunks, points, settled)));
     }
 
     /// <summary>Opens the image of a volume of a recovery point. Its geometry is the volume's; disposing it leaves the vault open.</summary>

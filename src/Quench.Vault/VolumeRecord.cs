@@ -56,6 +56,9 @@ public sealed record VolumeRecord
 
     /// <summary>The proof that image and instant are equal, when one was made.</summary>
     public ProofRecord? Proof { get; init; }
+
+    /// <summary>How the volume was read; null in points of programs that did not say.</summary>
+    public ScanRecord? Scan { get; init; }
 }
 
 /// <summary>A hash of the whole volume, equal at the instant and in the image.</summary>

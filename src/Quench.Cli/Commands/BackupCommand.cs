@@ -52,6 +52,7 @@ internal sealed class BackupCommand
     };
 
     private readonly Option<bool> _json = CommonOptions.Json();
+    private readonly Option<bool> _fullScan = new("--full-scan") { Description = "Read everything in use, whatever is known about what changed since the last point." };
 
     private BackupCommand(CliHost host)
     {
@@ -74,7 +75,7 @@ internal sealed class BackupCommand
         {
             backup._source, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._freezeLimit,
             backup._force, backup._compression,
-            backup._require, backup._json,
+            backup._require, backup._json, backup._fullScan,
         };
         command.Run(host, backup.RunAsync);
         return command;
@@ -120,6 +121,7 @@ internal sealed class BackupCommand
             Tags = parsed.GetValue(_tags) ?? [],
             Prove = parsed.GetValue(_prove),
             Settings = new CaptureSettings { Compression = Enum.Parse<Compression>(parsed.GetValue(_compression)!, ignoreCase: true) },
+            FullScan = parsed.GetValue(_fullScan),
         };
         return await VolumeCapture.RunAsync(request, open.Vault, activity, _host.Clock, cancellationToken);
     }

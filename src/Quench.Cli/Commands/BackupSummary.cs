@@ -48,6 +48,14 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended)
         writer.WriteNumber("diff_area_peak_bytes", volume.DiffAreaPeakBytes);
         writer.WriteString("proof", volume.Proof?.Hash);
         writer.WriteString("map_doubt", volume.MapDoubt);
+        ScanText.WriteJson(writer, volume.Scan);
+        writer.WriteStartArray("warnings");
+        foreach (CaptureWarning warning in Result.Warnings)
+        {
+            writer.WriteStringValue($"{warning.Code}: {warning.Message}");
+        }
+
+        writer.WriteEndArray();
     });
 
     private void WriteWords(CliHost host)
@@ -60,6 +68,11 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended)
         host.Error.WriteLine(
             $"  {ByteSize.Format(volume.UsedBytes)} in use, {ByteSize.Format(Result.Totals.NewChunkBytes)} new, "
             + $"{ByteSize.Format(Result.Totals.StoredBytes)} stored, in {ProgressText.Span(Ended - volume.Instant)}");
+        if (volume.Scan is { } scan)
+        {
+            host.Error.WriteLine($"  {ScanText.Words(scan)}");
+        }
+
         if (volume.MapDoubt is { } doubt)
         {
             host.Error.WriteLine($"  all of the volume was imaged, because its map of used blocks is in doubt: {doubt}");
@@ -68,6 +81,12 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended)
         if (volume.Proof is { } proof)
         {
             host.Error.WriteLine($"  proved: image and instant have the same hash, {proof.Algorithm} {proof.Hash}");
+        }
+
+        foreach (CaptureWarning warning in Result.Warnings)
+        {
+            host.Error.WriteLine($"WARNING {warning.Code}: {warning.Message}");
+            host.Error.WriteLine($"  {warning.Next}");
         }
 
         host.Output.WriteLine(Result.Point.ShortId);

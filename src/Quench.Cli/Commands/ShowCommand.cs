@@ -66,5 +66,6 @@ internal static class ShowCommand
         yield return ("diff area", volume.DiffAreaPeakBytes > 0 ? ByteSize.Format(volume.DiffAreaPeakBytes) + " at its peak" : "");
         yield return ("map in doubt", volume.MapDoubt ?? "");
         yield return ("proved", volume.Proof is { } proof ? $"{proof.Algorithm} {proof.Hash}" : "");
+        yield return ("read", volume.Scan is { } scan ? ScanText.Words(scan) : "");
     }
 }

@@ -73,6 +73,7 @@ internal static class PointJson
         writer.WriteNumber("diff_area_peak_bytes", volume.DiffAreaPeakBytes);
         writer.WriteString("map_doubt", volume.MapDoubt);
         writer.WriteString("proof", volume.Proof?.Hash);
+        ScanText.WriteJson(writer, volume.Scan);
         writer.WriteEndObject();
     }
 }

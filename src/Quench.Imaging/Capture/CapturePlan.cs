@@ -25,7 +25,13 @@ internal sealed class CapturePlan
         }
 
         UsedBytes = used.TotalLength;
-        ReadBytes = Chunks.SetRuns().Sum(run => ExtentOf(run.First, run.Count).Length);
+        ReadBytes = Count();
+    }
+
+    private CapturePlan(CapturePlan whole, BlockBitmap chunks)
+    {
+        (_used, ChunkSize, Chunks, UsedBytes) = (whole._used, whole.ChunkSize, chunks, whole.UsedBytes);
+        ReadBytes = Count();
     }
 
     /// <summary>Bytes of the volume.</summary>
@@ -47,6 +53,29 @@ internal sealed class CapturePlan
     public Extent ExtentOf(long firstChunk, long count) =>
         Extent.FromTo(firstChunk * ChunkSize, Math.Min((firstChunk + count) * ChunkSize, Length));
 
+    /// <summary>The same image, of which only some chunks are read.</summary>
+    /// <param name="chunks">A part of <see cref="Chunks"/>; kept, and not to be changed any more.</param>
+    public CapturePlan Only(BlockBitmap chunks) => new(this, chunks);
+
+    /// <summary>The used blocks inside the planned chunks: all that will be read and not replaced by zeros.</summary>
+    public UsedBlocks UsedInPlan()
+    {
+        UsedBlocks inside = new(Length, _used.BlockSize);
+        foreach ((long first, long count) in Chunks.SetRuns())
+        {
+            Extent run = ExtentOf(first, count);
+            long end = ((run.End - 1) / _used.BlockSize) + 1;
+            for (long block = _used.Bits.NextSet(run.Offset / _used.BlockSize, end); block < end;)
+            {
+                long clear = _used.Bits.NextClear(block, end);
+                inside.Bits.SetRange(block, clear - block);
+                block = _used.Bits.NextSet(clear, end);
+            }
+        }
+
+        return inside;
+    }
+
     /// <summary>Puts zeros in the place of the blocks that are not in use.</summary>
     /// <param name="offset">Where on the volume the bytes were read.</param>
     /// <param name="bytes">The bytes, changed in place.</param>
@@ -63,4 +92,6 @@ internal sealed class CapturePlan
             block = next < 0 ? -1 : _used.Bits.NextClear(next);
         }
     }
+
+    private long Count() => Chunks.SetRuns().Sum(run => ExtentOf(run.First, run.Count).Length);
 }

@@ -28,8 +28,14 @@ public sealed record CaptureRequest
     /// <summary>Read the snapshot again and hold it against what the vault gives back, before the point is committed.</summary>
     public bool Prove { get; init; }
 
+    /// <summary>Read everything, whatever the provider knows about changes.</summary>
+    public bool FullScan { get; init; }
+
     /// <summary>How to use the machine.</summary>
     public CaptureSettings Settings { get; init; } = new();
+
+    /// <summary>Chooses the sample that the record of changes is tested with: another one in each run.</summary>
+    internal Random Chance { get; init; } = new();
 }
 
 /// <summary>A capture that is done.</summary>
@@ -39,4 +45,7 @@ public sealed record CaptureResult(RecoveryPoint Point, SessionTotals Totals)
 {
     /// <summary>The volume's record in the point.</summary>
     public VolumeRecord Volume => Point.Volumes[0];
+
+    /// <summary>What must be known although the point was made.</summary>
+    public IReadOnlyList<CaptureWarning> Warnings { get; init; } = [];
 }

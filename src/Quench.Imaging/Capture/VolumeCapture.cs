@@ -33,17 +33,26 @@ public static class VolumeCapture
         await snapshot.KeepOnlyAsync(request.Analysis.Used, cancellationToken);
         CapturePlan plan = new(request.Analysis.Used, vault.Info.ChunkSize);
         await using BackupSession session = await vault.BeginAsync(request.Host, cancellationToken);
-        ImageWriter image = session.NewImage(plan.Length, plan.Chunks);
-        activity.Begin(JobPhase.Imaging, plan.ReadBytes);
-        await RunStagesAsync(request, plan, session, image, activity, cancellationToken);
-        VolumeRecord volume = Describe(request, plan) with { Root = await image.FinishAsync(cancellationToken) };
+        Scan scan = await new ScanDecision(request, plan, session, vault.Info.Id).MakeAsync(cancellationToken);
+        if (scan.Upon is not null)
+        {
+            // What will not be read need not be protected any more: the diff area keeps old blocks of changed chunks only. A proof reads everything.
+            await snapshot.KeepOnlyAsync(scan.ToRead.UsedInPlan(), cancellationToken);
+        }
+
+        ImageWriter image = scan.NewImage(session);
+        activity.Begin(JobPhase.Imaging, scan.ToRead.ReadBytes);
+        await RunStagesAsync(request, scan.ToRead, session, image, activity, cancellationToken);
+        VolumeRecord volume = Describe(request, plan) with { Root = await FinishAsync(image, scan, cancellationToken) };
+        volume = volume with { Scan = scan.Describe(image, session.Totals.NewPages) };
         await session.SettleAsync(cancellationToken); // the proof reads what is stored, and the record says how much that was
         if (request.Prove)
         {
             volume = volume with { Proof = await ProveAsync(request, plan, vault.OpenImage(volume), activity, clock, cancellationToken) };
         }
 
-        return await CommitAsync(request, session, volume, activity, cancellationToken);
+        CaptureResult result = await CommitAsync(request, session, volume, activity, cancellationToken);
+        return result with { Warnings = [.. Warnings(request, scan), .. await RememberAsync(request, vault.Info.Id, result.Point, cancellationToken)] };
     }
 
     private static async Task RunStagesAsync(
@@ -72,6 +81,52 @@ public static class VolumeCapture
             {
                 left.Dispose();
             }
+        }
+    }
+
+    /// <summary>Ends the image. The base's pages were read once already, so one that fails now has only just become unreadable.</summary>
+    private static async Task<ChunkId> FinishAsync(ImageWriter image, Scan scan, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await image.FinishAsync(cancellationToken);
+        }
+        catch (QuenchException failure) when (scan.Upon is { } upon && failure.Code == "VAULT-041")
+        {
+            throw new QuenchException(
+                "IMG-130",
+                $"point {upon.Base.Point:N}, which the image was to be built upon, can't be read any more: {failure.Message}",
+                "run the backup again with --full-scan, and verify the vault",
+                failure)
+            {
+                Effect = "the backup was given up and left no recovery point; the volume itself is unaffected",
+                CanRetry = true,
+            };
+        }
+    }
+
+    private static IEnumerable<CaptureWarning> Warnings(CaptureRequest request, Scan scan) =>
+        scan.Distrust is { } why ? [CaptureWarning.MapDistrusted(request.Snapshot.Volume, why)] : [];
+
+    /// <summary>
+    /// Lets the provider count changes from this point on. The point is in the vault whatever comes of it. After a map that was found wrong
+    /// too: what this point holds was read, so a count that begins with it owes nothing to the one that was wrong, and the next sample tests it.
+    /// </summary>
+    private static async Task<IEnumerable<CaptureWarning>> RememberAsync(
+        CaptureRequest request, Guid vault, RecoveryPoint point, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (request.Snapshot is IChangeHistory history)
+            {
+                await history.RememberAsync(vault, point.Id, request.Analysis.Used, cancellationToken);
+            }
+
+            return [];
+        }
+        catch (Exception failure) when (failure is not OutOfMemoryException)
+        {
+            return [CaptureWarning.NotRemembered(request.Snapshot.Volume, point.ShortId, failure)];
         }
     }
 

@@ -6,30 +6,40 @@ namespace Quench.Vault;
 
 /// <summary>
 /// Writes the map of a volume's image: a tree of pages, 256 ids each, that are chunks themselves. A page is stored as soon as all
-/// its ids are known, so memory stays bounded when chunks come in an order that is near the volume's. (docs/vault-format.md §9.2)
+/// its ids are known, so memory stays bounded when chunks come in an order that is near the volume's. Upon a <see cref="BaseImage"/> only the pages
+/// on the way to what is said are read, altered and stored; all others keep their ids. (docs/vault-format.md §9.2)
 /// </summary>
 public sealed class ImageWriter
 {
     private readonly BackupSession _session;
     private readonly BlockBitmap _toCome;
+    private readonly BaseImage? _base;
+    private readonly BlockBitmap? _holes; // disjoint from _toCome; chunks of the base that become holes; null with no base
     private readonly MapTree _tree;
     private readonly ConcurrentBag<ChunkSealer> _sealers = [];
+    private readonly CancellationToken _stop;
 
     private readonly Lock _gate = new(); // guards all below
     private readonly Dictionary<long, Leaf> _leaves = []; // begun and not complete, by number
     private readonly BlockBitmap _set; // ⊆ _toCome: what has been said
-    private readonly ChunkId[] _leafIds; // the hole where nothing has been stored
-    private readonly List<Task> _adding = []; // pages that wait for room on their way to the store
+    private readonly Dictionary<long, ChunkId> _leafIds = []; // leaves whose id is another than the base's; with no base all that were said
+    private readonly List<Task> _adding = []; // pages that wait for their base, or for room on their way to the store
     private bool _finished;
 
-    internal ImageWriter(BackupSession session, BlockBitmap chunksToCome)
+    internal ImageWriter(BackupSession session, BlockBitmap chunksToCome, BaseImage? upon, BlockBitmap? holes, CancellationToken stop)
     {
         _session = session;
         _toCome = chunksToCome;
+        _base = upon;
+        _holes = holes;
+        _stop = stop;
         _tree = new MapTree(chunksToCome.Length);
         _set = new BlockBitmap(chunksToCome.Length);
-        _leafIds = new ChunkId[_tree.PagesAt(0)];
+        Differing = new BlockBitmap(upon is null ? 0 : chunksToCome.Length);
     }
+
+    /// <summary>The chunks whose id is another than in the base; complete when the image is finished. Empty with no base.</summary>
+    public BlockBitmap Differing { get; }
 
     /// <summary>Says which chunk lies at a place of the volume. Thread-safe; exactly once for each expected chunk.</summary>
     /// <param name="chunkIndex">The place: offset divided by the vault's chunk size.</param>
@@ -52,13 +62,14 @@ public sealed class ImageWriter
 
         if (complete is not null)
         {
-            Store(number, complete);
+            Store(number, complete.Page);
         }
     }
 
     /// <summary>Stores what is left of the map.</summary>
     /// <returns>The root, for <see cref="VolumeRecord.Root"/>.</returns>
     /// <exception cref="InvalidOperationException">Not every expected chunk has been set.</exception>
+    /// <exception cref="QuenchException">A page of the base can't be read (VAULT-041), or the store failed.</exception>
     public async Task<ChunkId> FinishAsync(CancellationToken cancellationToken)
     {
         Task[] adding;
@@ -77,6 +88,7 @@ public sealed class ImageWriter
         try
         {
             await Task.WhenAll(adding).WaitAsync(cancellationToken);
+            await StoreEmptiedLeavesAsync(cancellationToken);
             return await StoreUpperLevelsAsync(cancellationToken);
         }
         finally
@@ -86,6 +98,19 @@ public sealed class ImageWriter
                 sealer.Dispose();
             }
         }
+    }
+
+    /// <summary>Waits for what is still on its way, however it ends. The session calls it before it lets go of what pages are read and sealed with.</summary>
+    internal async Task QuiesceAsync()
+    {
+        Task[] adding;
+        lock (_gate)
+        {
+            _finished = true;
+            adding = [.. _adding];
+        }
+
+        await Task.WhenAll(adding).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>Puts an id into its leaf.</summary>
@@ -109,62 +134,124 @@ public sealed class ImageWriter
         return leaf;
     }
 
-    private void Store(long number, Leaf leaf)
+    /// <summary>
+    /// Stores a leaf; what of it can't be done at once goes on by itself. A page of the base in a local vault is read here and now, on the caller's
+    /// lane, which keeps it from running ahead.
+    /// </summary>
+    private void Store(long number, byte[] page)
     {
-        ChunkId id = default;
-        if (leaf.Page.AsSpan().ContainsAnyExcept((byte)0))
+        ValueTask storing = StoreLeafAsync(number, page, _stop);
+        if (!storing.IsCompletedSuccessfully)
         {
-            ValueTask adding = AddPageAsync(0, leaf.Page, out id, CancellationToken.None);
-            if (!adding.IsCompletedSuccessfully)
+            lock (_gate)
             {
-                lock (_gate)
+                _adding.RemoveAll(task => task.IsCompletedSuccessfully);
+                _adding.Add(storing.AsTask()); // FinishAsync awaits it; a failure is thrown there
+            }
+        }
+    }
+
+    private async ValueTask StoreLeafAsync(long number, byte[] page, CancellationToken cancellationToken)
+    {
+        if (_base is not null && !await MergeAsync(_base, number, page, cancellationToken))
+        {
+            return; // as it was: it keeps the base's id, and so do the pages above it if nothing else changes below them
+        }
+
+        ValueTask adding = AddPageAsync(0, page, out ChunkId id, cancellationToken);
+        lock (_gate)
+        {
+            _leafIds.Add(number, id);
+        }
+
+        await adding;
+    }
+
+    /// <summary>Fills a leaf up with the base's ids of the chunks about which nothing was said.</summary>
+    /// <returns>False when it is the base's leaf now.</returns>
+    private async ValueTask<bool> MergeAsync(BaseImage upon, long number, byte[] page, CancellationToken cancellationToken)
+    {
+        byte[]? old = await upon.ReadPageAsync(0, number, cancellationToken);
+        long first = number * MapTree.Fanout;
+        int entries = (int)Math.Min(MapTree.Fanout, _toCome.Length - first);
+        bool differs = false;
+        lock (_gate)
+        {
+            for (int entry = 0; entry < entries; entry++)
+            {
+                Span<byte> now = page.AsSpan(entry * MapTree.IdSize, MapTree.IdSize);
+                ChunkId then = old is null ? ChunkId.Hole : MapPages.Entry(old, entry);
+                if (!_toCome[first + entry] && !_holes![first + entry])
                 {
-                    _adding.RemoveAll(task => task.IsCompletedSuccessfully);
-                    _adding.Add(adding.AsTask()); // FinishAsync awaits it; a failure is the session's too
+                    then.CopyTo(now);
+                }
+                else if (ChunkId.From(now) != then)
+                {
+                    Differing.Set(first + entry);
+                    differs = true;
                 }
             }
         }
 
-        lock (_gate)
+        return differs;
+    }
+
+    /// <summary>Leaves of the base that only lose chunks: nobody sets anything in them.</summary>
+    private async Task StoreEmptiedLeavesAsync(CancellationToken cancellationToken)
+    {
+        foreach (long number in _holes is null ? [] : BaseImage.LeavesOf(_holes))
         {
-            _leafIds[number] = id;
+            long first = number * MapTree.Fanout;
+            long end = Math.Min(first + MapTree.Fanout, _toCome.Length);
+            if (_toCome.NextSet(first, end) == end)
+            {
+                await StoreLeafAsync(number, new byte[MapTree.PageSize], cancellationToken);
+            }
         }
     }
 
+    /// <summary>Stores the pages above those that were stored, level by level, each with the base's ids where nothing changed.</summary>
     private async Task<ChunkId> StoreUpperLevelsAsync(CancellationToken cancellationToken)
     {
-        ChunkId[] below = _leafIds;
-        for (int level = 1; below.Length > 1; level++)
+        Dictionary<long, ChunkId> below = _leafIds; // nobody else is left
+        byte[] page = new byte[MapTree.PageSize];
+        for (int level = 1; level <= _tree.TopLevel; level++)
         {
-            ChunkId[] ids = new ChunkId[_tree.PagesAt(level)];
-            byte[] page = new byte[MapTree.PageSize];
-            for (int i = 0; i < ids.Length; i++)
+            Dictionary<long, ChunkId> ids = [];
+            foreach (IGrouping<long, KeyValuePair<long, ChunkId>> children in below.GroupBy(child => child.Key / MapTree.Fanout).OrderBy(group => group.Key))
             {
-                Fill(page, below.AsSpan(i * MapTree.Fanout));
-                if (page.AsSpan().ContainsAnyExcept((byte)0))
+                await LoadAsync(level, children.Key, page, cancellationToken);
+                foreach ((long number, ChunkId child) in children)
                 {
-                    await AddPageAsync(level, page, out ids[i], cancellationToken);
+                    child.CopyTo(page.AsSpan((int)(number % MapTree.Fanout) * MapTree.IdSize));
                 }
+
+                await AddPageAsync(level, page, out ChunkId id, cancellationToken);
+                ids.Add(children.Key, id);
             }
 
             below = ids;
         }
 
-        return below[0];
+        return below.TryGetValue(0, out ChunkId root) ? root : _base?.Volume.Root ?? ChunkId.Hole;
     }
 
-    private static void Fill(Span<byte> page, ReadOnlySpan<ChunkId> ids)
+    private async ValueTask LoadAsync(int level, long number, byte[] page, CancellationToken cancellationToken)
     {
-        page.Clear();
-        for (int i = 0; i < Math.Min(MapTree.Fanout, ids.Length); i++)
+        byte[]? old = _base is null ? null : await _base.ReadPageAsync(level, number, cancellationToken);
+        if (old is null)
         {
-            ids[i].CopyTo(page[(i * MapTree.IdSize)..]);
+            page.AsSpan().Clear();
+        }
+        else
+        {
+            old.CopyTo(page, 0);
         }
     }
 
     private ValueTask AddPageAsync(int level, ReadOnlySpan<byte> page, out ChunkId id, CancellationToken cancellationToken)
     {
-        id = _session.IdentifyPage(level, page);
+        id = page.ContainsAnyExcept((byte)0) ? _session.IdentifyPage(level, page) : ChunkId.Hole;
         if (!_session.TryClaim(id))
         {
             return ValueTask.CompletedTask;

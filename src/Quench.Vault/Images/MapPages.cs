@@ -2,10 +2,12 @@ using Quench.Vault.Format;
 
 namespace Quench.Vault;
 
-/// <summary>Map pages, read when they are asked for; the last few hundred are kept. Thread-safe.</summary>
-internal sealed class MapPages(ChunkReader chunks)
+/// <summary>Map pages, read when they are asked for; the last few are kept. Thread-safe.</summary>
+/// <param name="chunks">Where they are read.</param>
+/// <param name="maxPages">How many are kept, 8 KiB each.</param>
+internal sealed class MapPages(ChunkReader chunks, int maxPages = MapPages.UsualPages)
 {
-    private const int MaxPages = 256; // 2 MiB
+    private const int UsualPages = 256; // 2 MiB
 
     private readonly Lock _gate = new(); // guards the two below
     private readonly Dictionary<ChunkId, byte[]> _pages = [];
@@ -47,7 +49,7 @@ internal sealed class MapPages(ChunkReader chunks)
             if (_pages.TryAdd(id, page))
             {
                 _order.Enqueue(id);
-                if (_order.Count > MaxPages)
+                if (_order.Count > maxPages)
                 {
                     _pages.Remove(_order.Dequeue());
                 }
