@@ -47,7 +47,7 @@ public sealed class BackupSession : IAsyncDisposable
         _generation = start.Generation;
         _chunkSize = start.ChunkSize;
         _sealed = new SealedChunkPool(Math.Max(_chunkSize, MapTree.PageSize) + SealedLayout.Overhead);
-        _packs = new PackWriter(_store, _keys, _session, start.PackTarget, _generation);
+        _packs = new PackWriter(_store, _keys, _session, start.PackTarget, _generation, start.Parity);
         _packs.Count(start.RegisteredBytes);
     }
 
@@ -241,4 +241,8 @@ internal sealed record SessionStart(
     long Generation,
     int ChunkSize,
     int PackTarget,
-    int RegisteredBytes);
+    int RegisteredBytes)
+{
+    /// <summary>What each pack gets. (§6.5)</summary>
+    internal ParitySettings Parity { get; init; }
+}

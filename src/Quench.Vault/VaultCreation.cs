@@ -21,7 +21,9 @@ internal static class VaultCreation
         using VaultKeys keys = NewKeys(new FormatObject(format).VaultId);
         string code = await PutSlotsAsync(store, keys, password, settings.Kdf, cancellationToken);
         await store.PutAsync(ObjectNames.Ring(1), SealRing(keys, created), cancellationToken);
-        byte[] config = ConfigBody.Write(format, settings.ChunkSize, ConfigBody.DefaultPackTarget, created, 1);
+        byte[] config = ConfigBody.Write(
+            format, settings.ChunkSize, ConfigBody.DefaultPackTarget, created, 1,
+            (settings.Parity.DataShards, settings.Parity.ParityShards, settings.Parity.ShardSize));
         await store.PutAsync(ObjectNames.Config(1), keys.SealEnvelope(EnvelopeKind.Config, ObjectNames.Config(1), config), cancellationToken);
         return await store.TryPutAsync(ObjectNames.Format, format, cancellationToken) ? code : throw VaultErrors.AlreadyAVault(store.Location);
     }
@@ -31,6 +33,11 @@ internal static class VaultCreation
         if (!ConfigBody.IsChunkSize(settings.ChunkSize))
         {
             throw VaultErrors.BadSettings($"a chunk size is a power of two from 16 KiB to 4 MiB, not {settings.ChunkSize}");
+        }
+
+        if (!settings.Parity.IsValid)
+        {
+            throw VaultErrors.BadSettings($"parity is none, or 1 to 200 data shards and 1 to 32 parity shards, not {settings.Parity}");
         }
 
         if (settings.Kdf.MemoryKibibytes < floor.MemoryKibibytes || settings.Kdf.Passes < floor.Passes || settings.Kdf.Lanes < floor.Lanes)

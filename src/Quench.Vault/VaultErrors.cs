@@ -83,4 +83,7 @@ internal static class VaultErrors
         "VAULT-041",
         string.Create(CultureInfo.InvariantCulture, $"chunk {chunk} of volume {volume}, at offset {offset}, can't be read: {why}"),
         "try an older or newer recovery point: it may not need this chunk. quench verify names all damage");
+
+    internal static QuenchException CannotHeal(string location) => new(
+        "VAULT-081", $"the store {location} can't put a healed object in a damaged one's place", "repair the vault where it is a local directory; nothing was changed");
 }

@@ -13,6 +13,9 @@ internal sealed record VaultOpening(VaultKeys Keys, int ChunkSize, int PackTarge
     /// <summary>Features of a writer that this program knows: none yet.</summary>
     private const ulong KnownFeatures = 0;
 
+    /// <summary>The parity of the vault's packs. (§6.5)</summary>
+    internal ParitySettings Parity { get; init; }
+
     /// <summary>Reads "format", opens a key slot, then config and ring. Writes nothing.</summary>
     internal static async Task<VaultOpening> OpenAsync(IObjectStore store, ReadOnlyMemory<byte> secret, CancellationToken cancellationToken)
     {
@@ -116,10 +119,17 @@ internal sealed record VaultOpening(VaultKeys Keys, int ChunkSize, int PackTarge
             throw VaultErrors.DamagedVault(location, "the object format is not the one that the config vouches for");
         }
 
+        (int data, int parity, int shardSize) = config.Parity;
+        ParitySettings settings = new(data, parity, shardSize);
+        if (!settings.IsValid)
+        {
+            throw VaultErrors.DamagedVault(location, "the config asks for a parity that can't be");
+        }
+
         FormatObject facts = new(format);
         string version = string.Create(CultureInfo.InvariantCulture, $"{facts.MajorVersion}.{facts.MinorVersion}");
         DateTimeOffset created = DateTimeOffset.FromUnixTimeMilliseconds(config.Created);
-        return new VaultOpening(keys, config.ChunkSize, config.PackTarget, version, created, facts.WriterFeatures);
+        return new VaultOpening(keys, config.ChunkSize, config.PackTarget, version, created, facts.WriterFeatures) { Parity = settings };
     }
 }
 

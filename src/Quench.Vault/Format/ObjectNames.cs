@@ -16,10 +16,12 @@ internal static class ObjectNames
     internal const string Commits = "commits/";
     internal const string Forgets = "forgets/";
     internal const string Collections = "gc/";
+    internal const string Parities = "parity/";
+    internal const string Checks = "checks/";
 
     /// <summary>Every name of a vault begins with one of these, or is one of them.</summary>
     internal static readonly string[] All =
-        [Format, Configs, Slots, Rings, Packs, Indexes, Sessions, Points, Commits, Forgets, Collections];
+        [Format, Configs, Slots, Rings, Packs, Indexes, Sessions, Points, Commits, Forgets, Collections, Parities, Checks];
 
     internal static string Config(long number) => Configs + Digits(number);
 
@@ -44,6 +46,15 @@ internal static class ObjectNames
         string hex = Hex(id);
         return $"{Packs}{hex.AsSpan(0, 2)}/{hex}";
     }
+
+    /// <summary>The parity of a pack.</summary>
+    internal static string Parity(Guid pack)
+    {
+        string hex = Hex(pack);
+        return $"{Parities}{hex.AsSpan(0, 2)}/{hex}";
+    }
+
+    internal static string Check(Guid id) => Checks + Hex(id);
 
     /// <summary>The id that a name ends with.</summary>
     /// <returns>False when it does not end with 32 lower-case hexadecimal digits after its last slash.</returns>

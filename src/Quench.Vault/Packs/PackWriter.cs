@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Quench.Blocks.Buffers;
 using Quench.Vault.Format;
 using Quench.Vault.Keys;
+using Quench.Vault.Parity;
 using Quench.Vault.Stores;
 
 namespace Quench.Vault.Packs;
@@ -22,6 +23,7 @@ internal sealed class PackWriter : IAsyncDisposable
     private readonly SessionKey _session;
     private readonly int _target;
     private readonly long _generation;
+    private readonly ParityPutter _parity;
     private readonly AlignedBufferPool _buffers;
     private readonly SemaphoreSlim _inFlight = new(MaxInFlight, MaxInFlight);
     private readonly CancellationTokenSource _abandoned = new();
@@ -35,8 +37,9 @@ internal sealed class PackWriter : IAsyncDisposable
     private long _storedBytes;
     private long _storedObjects;
 
-    internal PackWriter(IObjectStore store, VaultKeys keys, SessionKey session, int packTarget, long generation)
+    internal PackWriter(IObjectStore store, VaultKeys keys, SessionKey session, int packTarget, long generation, ParitySettings parity)
     {
+        _parity = new ParityPutter(store, parity);
         _store = store;
         _keys = keys;
         _session = session;
@@ -228,6 +231,11 @@ internal sealed class PackWriter : IAsyncDisposable
             Verify(id, bytes.Span, pack);
             await _store.PutAsync(ObjectNames.Pack(id), bytes, _abandoned.Token);
             Count(bytes.Length);
+            if (!_parity.Settings.IsNone)
+            {
+                Count(await _parity.PutAsync(id, _session.VaultId, bytes, _abandoned.Token)); // before the index object that names the pack
+            }
+
             lock (_gate)
             {
                 _unindexed.Add(new StoredPack(id, bytes.Length, [.. pack.Entries]));
