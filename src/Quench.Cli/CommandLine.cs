@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using Quench.Cli.Commands;
+using Quench.Cli.Commands.Vault;
 
 namespace Quench.Cli;
 
@@ -57,6 +58,7 @@ internal static class CommandLine
             ShowCommand.Make(host),
             VerifyCommand.Make(host),
             RestoreCommand.Make(host),
+            VaultCommand.Make(host),
         };
 
     /// <summary>In the list of commands the first sentence of each is enough; its own help has the rest.</summary>

@@ -20,9 +20,12 @@ internal sealed class OpenVault : IAsyncDisposable
     public string Location { get; }
 
     /// <summary>Opens the vault that the command line or the environment names, with the password from wherever it comes.</summary>
-    public static async Task<OpenVault> OpenAsync(ParseResult parsed, Option<string?> option, CliHost host, CancellationToken cancellationToken)
+    public static Task<OpenVault> OpenAsync(ParseResult parsed, Option<string?> option, CliHost host, CancellationToken cancellationToken) =>
+        OpenAtAsync(CommonOptions.VaultLocation(parsed, option, host), host, cancellationToken);
+
+    /// <summary>Opens the vault at a place.</summary>
+    public static async Task<OpenVault> OpenAtAsync(string location, CliHost host, CancellationToken cancellationToken)
     {
-        string location = CommonOptions.VaultLocation(parsed, option, host);
         if (!Directory.Exists(location))
         {
             throw new QuenchException("CLI-103", $"there is no vault at {location}: there is no such directory", $"check the path, or make one: quench init --vault {location}")

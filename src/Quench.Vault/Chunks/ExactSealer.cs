@@ -45,12 +45,17 @@ internal sealed class ExactSealer : IDisposable
     /// <summary>Makes a frame of exactly the destination's length: the first level that fits, filled up.</summary>
     internal bool TryCompress(ReadOnlySpan<byte> plaintext, Span<byte> frame)
     {
+        byte[] room = new byte[ZstdCodec.GetMaxCompressedLength(plaintext.Length)]; // in just enough room zstd gives up too early
         byte[] check = new byte[plaintext.Length];
         foreach (int level in s_levels)
         {
-            if (_codec.TryCompress(plaintext, frame, level, out int written)
-                && TryFill(frame, written)
-                && _codec.TryDecompress(frame, check) && plaintext.SequenceEqual(check))
+            if (!_codec.TryCompress(plaintext, room, level, out int written) || written > frame.Length)
+            {
+                continue;
+            }
+
+            room.AsSpan(0, written).CopyTo(frame);
+            if (TryFill(frame, written) && _codec.TryDecompress(frame, check) && plaintext.SequenceEqual(check))
             {
                 return true;
             }

@@ -1,3 +1,4 @@
+using Quench.Blocks;
 using Quench.Vault.Format;
 using Quench.Vault.Keys;
 using Quench.Vault.Packs;
@@ -28,8 +29,13 @@ internal sealed class PackBook(IObjectStore store, VaultKeys keys)
     internal IReadOnlyList<(Guid Pack, SessionKey Session, PackEntry Entry)> Places(ChunkId id) =>
         _places.TryGetValue(id, out List<(Guid, SessionKey, PackEntry)>? places) ? places : [];
 
-    /// <summary>Reads all index objects for what they say of these packs and chunks; what was read before is kept.</summary>
-    internal async Task ReadAsync(IReadOnlySet<Guid> packs, IReadOnlySet<ChunkId> chunks, CancellationToken cancellationToken)
+    /// <summary>Reads all index objects for what they say of these packs and chunks, and the directories of packs that none names.</summary>
+    /// <param name="packs">Packs to know all about; what was read of others before is kept.</param>
+    /// <param name="chunks">Chunks to know all places of.</param>
+    /// <param name="listed">The packs in the store, with their lengths.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    internal async Task ReadAsync(
+        IReadOnlySet<Guid> packs, IReadOnlySet<ChunkId> chunks, IReadOnlyDictionary<Guid, long> listed, CancellationToken cancellationToken)
     {
         _places.Clear();
         await foreach (StoredObject found in store.ListAsync(ObjectNames.Indexes, cancellationToken))
@@ -39,6 +45,27 @@ internal sealed class PackBook(IObjectStore store, VaultKeys keys)
             {
                 Take(body, packs, chunks);
             }
+        }
+
+        foreach ((Guid pack, long length) in listed.Where(entry => !_named.Contains(entry.Key)))
+        {
+            PackContents? contents = await TryReadDirectoryAsync(pack, length, cancellationToken);
+            foreach (PackEntry entry in contents?.Entries.Where(entry => chunks.Contains(entry.Id)) ?? [])
+            {
+                AddPlace(entry.Id, pack, contents!.Session, entry);
+            }
+        }
+    }
+
+    private async Task<PackContents?> TryReadDirectoryAsync(Guid pack, long length, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await PackReader.TryReadAsync(store, keys, pack, length, cancellationToken);
+        }
+        catch (QuenchException)
+        {
+            return null; // the medium fails there
         }
     }
 

@@ -27,7 +27,7 @@ internal sealed class VaultRepair(
         LostChunks lost = new(chunks, keys, chunkSize, copies);
         using PackMender mender = new(store, keys, openers, settings, book, lost);
         _listed = await ListAsync(cancellationToken);
-        await book.ReadAsync(new HashSet<Guid>(), new HashSet<ChunkId>(), cancellationToken);
+        await book.ReadAsync(new HashSet<Guid>(), new HashSet<ChunkId>(), new Dictionary<Guid, long>(), cancellationToken);
         foreach (Guid gone in book.Named.Where(pack => !_listed.ContainsKey(pack)))
         {
             _left[gone] = new Mended();
@@ -77,14 +77,14 @@ internal sealed class VaultRepair(
     private async Task PrepareAsync(PackBook book, LostChunks lost, IReadOnlyList<RecoveryPoint> points, CancellationToken cancellationToken)
     {
         HashSet<Guid> packs = [.. _left.Keys];
-        await book.ReadAsync(packs, new HashSet<ChunkId>(), cancellationToken);
+        await book.ReadAsync(packs, new HashSet<ChunkId>(), new Dictionary<Guid, long>(), cancellationToken);
         HashSet<ChunkId> missing = [.. _left.Values.SelectMany(left => left.Missing).Select(entry => entry.Id)];
         foreach (Guid unread in packs.Where(pack => _left[pack].Missing.Count == 0))
         {
             missing.UnionWith(book.Find(unread)?.Entries.Select(entry => entry.Id) ?? []);
         }
 
-        await book.ReadAsync(packs, missing, cancellationToken);
+        await book.ReadAsync(packs, missing, _listed, cancellationToken);
         await index.RefreshAsync(cancellationToken);
         await lost.LocateAsync(points, missing, cancellationToken);
     }
