@@ -23,9 +23,31 @@ internal sealed class OpenVault : IAsyncDisposable
     public string Location { get; }
 
     /// <summary>Opens the vault that the command line or the environment names, with the password from wherever it comes.</summary>
-    public static async Task<OpenVault> OpenAsync(ParseResult parsed, Option<string?> option, CliHost host, CancellationToken cancellationToken)
+    public static Task<OpenVault> OpenAsync(ParseResult parsed, Option<string?> option, CliHost host, CancellationToken cancellationToken) =>
+        OpenAtAsync(parsed, CommonOptions.VaultLocation(parsed, option, host), host, cancellationToken);
+
+    /// <summary>Opens the vault at a place, with the same password or key file.</summary>
+    public static async Task<OpenVault> OpenAtAsync(ParseResult parsed, string location, CliHost host, CancellationToken cancellationToken)
     {
-        string location = CommonOptions.VaultLocation(parsed, option, host);
+        DemandDirectory(location);
+        (SecretKind kind, Secret secret) = await GetSecretAsync(parsed, host, cancellationToken);
+        using (secret)
+        {
+            return await OpenAsync(location, kind, secret, host, cancellationToken);
+        }
+    }
+
+    /// <summary>Opens the vault that points are copied to, whose password has variables of its own.</summary>
+    public static async Task<OpenVault> OpenTargetAsync(string path, CliHost host, CancellationToken cancellationToken)
+    {
+        string location = Path.GetFullPath(path);
+        DemandDirectory(location);
+        using Secret password = await PasswordSource.GetForTargetAsync(host, cancellationToken);
+        return await OpenAsync(location, SecretKind.Typed, password, host, cancellationToken);
+    }
+
+    private static void DemandDirectory(string location)
+    {
         if (!Directory.Exists(location))
         {
             throw new QuenchException("CLI-103", $"there is no vault at {location}: there is no such directory", $"check the path, or make one: quench init --vault {location}")
@@ -33,14 +55,13 @@ internal sealed class OpenVault : IAsyncDisposable
                 ExitCode = ExitCodes.NoVault,
             };
         }
+    }
 
-        (SecretKind kind, Secret secret) = await GetSecretAsync(parsed, host, cancellationToken);
-        using (secret)
-        {
-            BackupVault vault = await BackupVault.OpenAsync(new LocalDirectory(location), kind, secret.Bytes, host.Clock, cancellationToken);
-            vault.UseIndexCache(CacheFolder.Of(host, vault.Info.Id));
-            return new OpenVault(vault, location, host);
-        }
+    private static async Task<OpenVault> OpenAsync(string location, SecretKind kind, Secret secret, CliHost host, CancellationToken cancellationToken)
+    {
+        BackupVault vault = await BackupVault.OpenAsync(new LocalDirectory(location), kind, secret.Bytes, host.Clock, cancellationToken);
+        vault.UseIndexCache(CacheFolder.Of(host, vault.Info.Id));
+        return new OpenVault(vault, location, host);
     }
 
     /// <summary>Finds a point.</summary>

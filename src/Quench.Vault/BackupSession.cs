@@ -50,7 +50,7 @@ public sealed partial class BackupSession : IAsyncDisposable
         _chunkSize = start.ChunkSize;
         _sealed = new SealedChunkPool(Math.Max(_chunkSize, MapTree.PageSize) + SealedLayout.Overhead);
         _takeIndexed = start.TakeIndexed;
-        _packs = new PackWriter(_store, _keys, _session, start.PackTarget, _generation, IndexedAsync);
+        _packs = new PackWriter(_store, _keys, _session, start.PackTarget, _generation, IndexedAsync, start.Parity);
         _packs.Count(start.RegisteredBytes);
         _begun = start.Begun;
     }
@@ -274,4 +274,8 @@ internal sealed record SessionStart(
     int PackTarget,
     int RegisteredBytes,
     Func<string, ReadOnlyMemory<byte>, CancellationToken, Task> TakeIndexed,
-    SessionBeginning Begun);
+    SessionBeginning Begun)
+{
+    /// <summary>What each pack gets. (§6.5)</summary>
+    internal ParitySettings Parity { get; init; }
+}

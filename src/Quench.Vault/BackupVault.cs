@@ -5,7 +5,6 @@ using Quench.Vault.Index;
 using Quench.Vault.Keys;
 using Quench.Vault.Points;
 using Quench.Vault.Stores;
-using Quench.Vault.Upkeep;
 
 namespace Quench.Vault;
 
@@ -35,7 +34,7 @@ public sealed partial class BackupVault : IAsyncDisposable
         _index = new VaultIndex(store, _keys);
         _catalog = new PointCatalog(store, _keys);
         _chunks = new ChunkReader(store, _keys, _index, _openers);
-        Info = new VaultInfo(_keys.VaultId, opening.ChunkSize, opening.Version, opening.Created);
+        Info = new VaultInfo(_keys.VaultId, opening.ChunkSize, opening.Version, opening.Created) { Parity = opening.Parity };
     }
 
     /// <summary>The vault's facts.</summary>
@@ -116,7 +115,7 @@ public sealed partial class BackupVault : IAsyncDisposable
         return new BackupSession(new SessionStart(
             _store, _keys, _clock, session, known, points.Heads(), _index.Generation, Info.ChunkSize, _opening.PackTarget, registered,
             (name, body, token) => _index.TakeOwnAsync(known, name, body, session, token),
-            new SessionBeginning(_chunks, points, settled)));
+            new SessionBeginning(_chunks, points, settled)) { Parity = _opening.Parity });
     }
 
     /// <summary>Opens the image of a volume of a recovery point. Its geometry is the volume's; disposing it leaves the vault open.</summary>
@@ -133,7 +132,7 @@ public sealed partial class BackupVault : IAsyncDisposable
     /// <param name="cancellationToken">Gives up.</param>
     public Task<VerifyReport> VerifyAsync(
         RecoveryPoint? point, VerifyLevel level, IProgress<VerifyProgress>? progress, CancellationToken cancellationToken) =>
-        new Verifier(_store, _keys, Judge, _index, _catalog, _chunks, _openers, Info.ChunkSize, progress).RunAsync(point, level, cancellationToken);
+        VerifyAsync(new VerifyRequest { Point = point, Level = level }, progress, cancellationToken);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

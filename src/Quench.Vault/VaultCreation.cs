@@ -28,7 +28,9 @@ internal static class VaultCreation
         try
         {
             await RootCopies.PutAsync(store, ObjectNames.Ring(1), SealRing(keys, created), cancellationToken);
-            byte[] config = ConfigBody.Write(format, settings.ChunkSize, ConfigBody.DefaultPackTarget, created, 1);
+            byte[] config = ConfigBody.Write(
+                format, settings.ChunkSize, ConfigBody.DefaultPackTarget, created, 1,
+                (settings.Parity.DataShards, settings.Parity.ParityShards, settings.Parity.ShardSize));
             await RootCopies.PutAsync(store, ObjectNames.Config(1), keys.SealEnvelope(EnvelopeKind.Config, ObjectNames.Config(1), config), cancellationToken);
             made = await RootCopies.TryPutAsync(store, ObjectNames.Format, format, cancellationToken);
             return made ? code : throw VaultErrors.AlreadyAVault(store.Location);
@@ -63,6 +65,11 @@ internal static class VaultCreation
         if (!ConfigBody.IsChunkSize(settings.ChunkSize))
         {
             throw VaultErrors.BadSettings($"a chunk size is a power of two from 16 KiB to 4 MiB, not {settings.ChunkSize}", NothingMade);
+        }
+
+        if (!settings.Parity.IsValid)
+        {
+            throw VaultErrors.BadSettings($"parity is none, or 1 to 200 data shards and 1 to 32 parity shards, not {settings.Parity}", NothingMade);
         }
 
         CheckPassword(passwordLength, settings.Kdf, floor, NothingMade);

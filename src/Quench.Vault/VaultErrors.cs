@@ -127,4 +127,7 @@ internal static class VaultErrors
         $"a part of the local index cache can't be read: {cause.Message}; which chunk is where could not be told",
         "run it again: the cache is made anew from the vault. If it happens twice, look at the disk that holds the cache, or choose another with QUENCH_CACHE_DIR",
         cause) { CanRetry = true, Effect = "the vault is as it was" };
+
+    internal static QuenchException CannotHeal(string location) => new(
+        "VAULT-081", $"the store {location} can't put a healed object in a damaged one's place", "repair the vault where it is a local directory; nothing was changed");
 }

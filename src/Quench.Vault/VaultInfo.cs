@@ -5,4 +5,8 @@ namespace Quench.Vault;
 /// <param name="ChunkSize">Bytes of a chunk.</param>
 /// <param name="Version">The format's version, "1.0".</param>
 /// <param name="Created">When it was made.</param>
-public sealed record VaultInfo(Guid Id, int ChunkSize, string Version, DateTimeOffset Created);
+public sealed record VaultInfo(Guid Id, int ChunkSize, string Version, DateTimeOffset Created)
+{
+    /// <summary>The parity that packs get.</summary>
+    public ParitySettings Parity { get; init; }
+}

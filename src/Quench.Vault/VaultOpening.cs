@@ -19,6 +19,9 @@ internal sealed record VaultOpening(VaultKeys Keys, int ChunkSize, int PackTarge
     /// <summary>Features of a writer that this program knows: none yet.</summary>
     private const ulong KnownFeatures = 0;
 
+    /// <summary>The parity of the vault's packs. (§6.5)</summary>
+    internal ParitySettings Parity { get; init; }
+
     internal static Task<VaultOpening> OpenAsync(IObjectStore store, ReadOnlyMemory<byte> typed, CancellationToken cancellationToken) =>
         OpenAsync(store, SecretKind.Typed, typed, cancellationToken);
 
@@ -131,9 +134,16 @@ internal sealed record VaultOpening(VaultKeys Keys, int ChunkSize, int PackTarge
             throw VaultErrors.DamagedVault(location, "the object format is not the one that the config vouches for");
         }
 
+        (int data, int parity, int shardSize) = config.Parity;
+        ParitySettings settings = new(data, parity, shardSize);
+        if (!settings.IsValid)
+        {
+            throw VaultErrors.DamagedVault(location, "the config asks for a parity that can't be");
+        }
+
         FormatObject facts = new(format);
         string version = string.Create(CultureInfo.InvariantCulture, $"{facts.MajorVersion}.{facts.MinorVersion}");
         DateTimeOffset created = DateTimeOffset.FromUnixTimeMilliseconds(config.Created);
-        return new VaultOpening(keys, config.ChunkSize, config.PackTarget, version, created, facts.WriterFeatures) { Slot = slot, Format = format };
+        return new VaultOpening(keys, config.ChunkSize, config.PackTarget, version, created, facts.WriterFeatures) { Slot = slot, Format = format, Parity = settings };
     }
 }

@@ -14,6 +14,9 @@ public sealed record VaultSettings
 
     /// <summary>What a guess of the password costs.</summary>
     public KdfCost Kdf { get; init; } = KdfCost.Default;
+
+    /// <summary>The parity that every pack gets, so that what rots can be healed: none unless it is asked for.</summary>
+    public ParitySettings Parity { get; init; } = ParitySettings.None;
 }
 
 /// <summary>What deriving a key from a password costs: Argon2id's three parameters. (RFC 9106)</summary>

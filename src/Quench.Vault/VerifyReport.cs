@@ -13,6 +13,9 @@ public enum VerifyLevel
 
     /// <summary>Every chunk is read, opened, and its id computed again.</summary>
     Data,
+
+    /// <summary>Besides, each volume is read back as a restore does it, held against its proof, and its file system looked at.</summary>
+    Restored,
 }
 
 /// <summary>What a verification found.</summary>
@@ -31,6 +34,20 @@ public sealed record VerifyReport(
     /// <summary>Roots that are sound and have no second copy: no damage, but less than there could be. A repair makes the copies.</summary>
     public IReadOnlyList<string> WithoutCopy { get; init; } = [];
 
+    /// <summary>The points looked at.</summary>
+    public IReadOnlyList<Guid> PointIds { get; init; } = [];
+
+    /// <summary>The part of the packs that was looked at; null for all.</summary>
+    public VerifyPart? Part { get; init; }
+
+    /// <summary>The volumes that can't be read back whole, each with its missing ranges, merged and in order.</summary>
+    public IReadOnlyList<HurtVolume> Hurt =>
+    [
+        .. Damage.Where(damage => damage is { Point: not null, Volume: not null, Range: not null })
+            .GroupBy(damage => (damage.Point!.Value, damage.Volume!))
+            .Select(hurt => new HurtVolume(hurt.Key.Item1, hurt.Key.Item2, [.. new ExtentSet(hurt.Select(damage => damage.Range!.Value))])),
+    ];
+
     /// <summary>Whether nothing is wrong.</summary>
     public bool IsSound => Damage.Count == 0;
 }
@@ -41,6 +58,12 @@ public sealed record VerifyReport(
 /// <param name="Volume">The volume that is hurt, by its name in the point.</param>
 /// <param name="Range">The bytes of the volume that can't be read back.</param>
 public sealed record VaultDamage(string What, Guid? Point = null, string? Volume = null, Extent? Range = null);
+
+/// <summary>A volume that can't be read back whole.</summary>
+/// <param name="Point">Its point.</param>
+/// <param name="Volume">Its name there.</param>
+/// <param name="Ranges">Its bytes that are missing: merged, in order.</param>
+public sealed record HurtVolume(Guid Point, string Volume, IReadOnlyList<Extent> Ranges);
 
 /// <summary>How far a verification is.</summary>
 /// <param name="Phase">"list", "structure", "data".</param>

@@ -18,13 +18,14 @@ internal static class ListCommand
         {
             await using OpenVault open = await OpenVault.OpenAsync(parsed, vault, host, cancellationToken);
             IReadOnlyList<RecoveryPoint> points = await open.Vault.ListPointsAsync(cancellationToken);
+            VaultChecks checks = await open.Vault.ReadChecksAsync(cancellationToken);
             if (parsed.GetValue(json))
             {
-                PointJson.WriteList(host.Output, points);
+                PointJson.WriteList(host.Output, points, checks);
             }
             else
             {
-                WriteTable(host, points);
+                WriteTable(host, points, checks);
             }
 
             return points.Any(point => point.Damage is not null) ? ExitCodes.Mismatch : ExitCodes.Done;
@@ -32,7 +33,7 @@ internal static class ListCommand
         return command;
     }
 
-    private static void WriteTable(CliHost host, IReadOnlyList<RecoveryPoint> points)
+    private static void WriteTable(CliHost host, IReadOnlyList<RecoveryPoint> points, VaultChecks checks)
     {
         if (points.Count == 0)
         {
@@ -40,12 +41,12 @@ internal static class ListCommand
             return;
         }
 
-        TextTable table = new("POINT", "INSTANT", "HOST", "VOLUMES", "GRADE", "USED", "NEW", "STORED", "TAGS");
+        TextTable table = new("POINT", "INSTANT", "HOST", "VOLUMES", "GRADE", "USED", "NEW", "STORED", "VERIFIED", "TAGS");
         foreach (RecoveryPoint point in points)
         {
             if (point.Damage is { } damage)
             {
-                table.Add(point.ShortId, "damaged: " + damage, "", "", "", "", "", "", "");
+                table.Add(point.ShortId, "damaged: " + damage, "", "", "", "", "", "", "", "");
                 continue;
             }
 
@@ -58,6 +59,7 @@ internal static class ListCommand
                 ByteSize.Format(point.Volumes.Sum(volume => volume.UsedBytes)),
                 ByteSize.Format(point.Volumes.Sum(volume => volume.NewBytes)),
                 ByteSize.Format(point.Volumes.Sum(volume => volume.StoredBytes)),
+                VerifiedText.Of(checks.Latest(point)),
                 string.Join(",", point.Tags));
         }
 

@@ -19,13 +19,14 @@ internal static class ShowCommand
         {
             await using OpenVault open = await OpenVault.OpenAsync(parsed, vault, host, cancellationToken);
             RecoveryPoint point = await open.FindAsync(parsed.GetValue(name)!, cancellationToken);
+            VaultChecks checks = await open.Vault.ReadChecksAsync(cancellationToken);
             if (parsed.GetValue(json))
             {
-                PointJson.WriteOne(host.Output, point);
+                PointJson.WriteOne(host.Output, point, checks);
             }
             else
             {
-                WriteWords(host.Output, point);
+                WriteWords(host.Output, point, checks);
             }
 
             return ExitCodes.Done;
@@ -33,12 +34,18 @@ internal static class ShowCommand
         return command;
     }
 
-    private static void WriteWords(TextWriter output, RecoveryPoint point)
+    private static void WriteWords(TextWriter output, RecoveryPoint point, VaultChecks checks)
     {
         output.WriteLine($"point    {point.Id:N}");
         output.WriteLine($"host     {point.Host}");
         output.WriteLine($"instant  {point.Instant.ToString("O", CultureInfo.InvariantCulture)}");
         output.WriteLine($"tags     {(point.Tags.Count == 0 ? "-" : string.Join(", ", point.Tags))}");
+        foreach (PointCheck check in checks.Of(point))
+        {
+            string at = check.At.ToString("O", CultureInfo.InvariantCulture);
+            output.WriteLine($"verified {DamageText.NameOf(check.Level)} {at}{(check.IsSound ? "" : ", damaged")}");
+        }
+
         foreach (VolumeRecord volume in point.Volumes)
         {
             output.WriteLine();

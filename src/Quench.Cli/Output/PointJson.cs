@@ -7,21 +7,22 @@ namespace Quench.Cli.Output;
 internal static class PointJson
 {
     /// <summary>Writes points as one array on one line.</summary>
-    public static void WriteList(TextWriter output, IReadOnlyList<RecoveryPoint> points) => JsonLine.Write(output, writer =>
+    public static void WriteList(TextWriter output, IReadOnlyList<RecoveryPoint> points, VaultChecks checks) => JsonLine.Write(output, writer =>
     {
         writer.WriteStartArray();
         foreach (RecoveryPoint point in points)
         {
-            Write(writer, point);
+            Write(writer, point, checks);
         }
 
         writer.WriteEndArray();
     });
 
     /// <summary>Writes one point on one line.</summary>
-    public static void WriteOne(TextWriter output, RecoveryPoint point) => JsonLine.Write(output, writer => Write(writer, point));
+    public static void WriteOne(TextWriter output, RecoveryPoint point, VaultChecks checks) =>
+        JsonLine.Write(output, writer => Write(writer, point, checks));
 
-    private static void Write(Utf8JsonWriter writer, RecoveryPoint point)
+    private static void Write(Utf8JsonWriter writer, RecoveryPoint point, VaultChecks checks)
     {
         writer.WriteStartObject();
         writer.WriteString("point", point.Id.ToString("N"));
@@ -33,6 +34,17 @@ internal static class PointJson
         foreach (string tag in point.Tags)
         {
             writer.WriteStringValue(tag);
+        }
+
+        writer.WriteEndArray();
+        writer.WriteStartArray("verified");
+        foreach (PointCheck check in checks.Of(point))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("level", DamageText.NameOf(check.Level));
+            writer.WriteString("at", check.At);
+            writer.WriteBoolean("sound", check.IsSound);
+            writer.WriteEndObject();
         }
 
         writer.WriteEndArray();

@@ -43,6 +43,9 @@ internal static unsafe partial class LibC
     internal static partial int renameat2(int oldDirectory, string oldPath, int newDirectory, string newPath, uint flags);
 
     [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int linkat(int oldDirectory, string oldPath, int newDirectory, string newPath, int flags);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int statx(int directory, string path, int flags, uint mask, Statx* status);
 
     [LibraryImport(Libraries.LibC, SetLastError = true)]

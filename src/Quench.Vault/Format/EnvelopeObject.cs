@@ -15,6 +15,7 @@ internal enum EnvelopeKind : byte
     Condemned = 8,
     Sweep = 9,
     Done = 10,
+    Check = 11,
     RemovedSlot = 24,
 }
 

@@ -18,10 +18,12 @@ internal static class ObjectNames
     internal const string Collections = "gc/";
     internal const string Removals = "removed/";
     internal const string Copies = "copies/";
+    internal const string Parities = "parity/";
+    internal const string Checks = "checks/";
 
     /// <summary>Every name of a vault begins with one of these, or is one of them.</summary>
     internal static readonly string[] All =
-        [Format, Configs, Slots, Rings, Packs, Indexes, Sessions, Points, Commits, Forgets, Collections, Removals, Copies];
+        [Format, Configs, Slots, Rings, Packs, Indexes, Sessions, Points, Commits, Forgets, Collections, Removals, Copies, Parities, Checks];
 
     internal static string Config(long number) => Configs + Digits(number);
 
@@ -50,6 +52,15 @@ internal static class ObjectNames
         string hex = Hex(id);
         return $"{Packs}{hex.AsSpan(0, 2)}/{hex}";
     }
+
+    /// <summary>The parity of a pack.</summary>
+    internal static string Parity(Guid pack)
+    {
+        string hex = Hex(pack);
+        return $"{Parities}{hex.AsSpan(0, 2)}/{hex}";
+    }
+
+    internal static string Check(Guid id) => Checks + Hex(id);
 
     /// <summary>The id that a name ends with.</summary>
     /// <returns>False when it does not end with 32 lower-case hexadecimal digits after its last slash.</returns>

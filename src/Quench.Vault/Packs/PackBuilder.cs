@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Quench.Blocks.Buffers;
 using Quench.Vault.Format;
 using Quench.Vault.Keys;
@@ -58,21 +57,7 @@ internal sealed class PackBuilder(BufferLease buffer, int target) : IDisposable
     internal ReadOnlyMemory<byte> Finish(Guid packId, SessionKey session)
     {
         int length = SizeClass.Of(SizeWith(0, 0));
-        int directoryLength = length - _end - PackFooter.TagSize - PackFooter.Size;
-        Span<byte> pack = _buffer.Span[..length];
-        Span<byte> directory = pack.Slice(_end, directoryLength);
-        WriteDirectory(directory);
-
-        Span<byte> nonce = stackalloc byte[PackFooter.NonceSize];
-        RandomNumberGenerator.Fill(nonce);
-        PackHeader.Write(pack, session.Epoch, session.VaultId, session.SessionId, packId);
-        PackFooter.Write(pack[^PackFooter.Size..], nonce, session.Wrapped, _end, directoryLength);
-
-        Span<byte> associated = stackalloc byte[PackHeader.Size + PackFooter.Size];
-        pack[..PackHeader.Size].CopyTo(associated);
-        pack[^PackFooter.Size..].CopyTo(associated[PackHeader.Size..]);
-        using AesGcm cipher = PackReader.DirectoryCipher(session, packId);
-        cipher.Encrypt(nonce, directory, directory, pack.Slice(_end + directoryLength, PackFooter.TagSize), associated);
+        PackFraming.Write(_buffer.Span[..length], packId, session, CollectionsMarshal.AsSpan(_entries));
         return _buffer.Memory[..length];
     }
 
@@ -96,18 +81,4 @@ internal sealed class PackBuilder(BufferLease buffer, int target) : IDisposable
 
     private int SizeWith(int moreBytes, int moreEntries) =>
         _end + moreBytes + PackDirectory.HeadSize + ((_entries.Count + moreEntries) * PackDirectory.EntrySize) + PackFooter.TagSize + PackFooter.Size;
-
-    private void WriteDirectory(Span<byte> directory)
-    {
-        directory.Clear();
-        PackDirectory.WriteHead(directory, _entries.Count);
-        Span<byte> id = stackalloc byte[ChunkId.Size];
-        int at = PackDirectory.HeadSize;
-        foreach (PackEntry entry in CollectionsMarshal.AsSpan(_entries))
-        {
-            entry.Id.CopyTo(id);
-            PackDirectory.WriteEntry(directory.Slice(at, PackDirectory.EntrySize), id, entry.Offset, entry.SealedLength, entry.Meta);
-            at += PackDirectory.EntrySize;
-        }
-    }
 }

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Quench.Blocks.Buffers;
 using Quench.Vault.Format;
 using Quench.Vault.Keys;
+using Quench.Vault.Parity;
 using Quench.Vault.Stores;
 
 namespace Quench.Vault.Packs;
@@ -23,6 +24,7 @@ internal sealed class PackWriter : IAsyncDisposable
     private readonly int _target;
     private readonly long _generation;
     private readonly Func<string, ReadOnlyMemory<byte>, CancellationToken, Task> _indexed;
+    private readonly ParityPutter _parity;
     private readonly AlignedBufferPool _buffers;
     private readonly SemaphoreSlim _inFlight = new(MaxInFlight, MaxInFlight);
     private readonly CancellationTokenSource _abandoned = new();
@@ -43,10 +45,12 @@ internal sealed class PackWriter : IAsyncDisposable
     /// <param name="packTarget">Bytes of a full pack.</param>
     /// <param name="generation">What the session had seen of garbage collections.</param>
     /// <param name="indexed">Told of each index object once it is durable: its name and its body.</param>
+    /// <param name="parity">What each pack gets. (§6.5)</param>
     internal PackWriter(
         IObjectStore store, VaultKeys keys, SessionKey session, int packTarget, long generation,
-        Func<string, ReadOnlyMemory<byte>, CancellationToken, Task> indexed)
+        Func<string, ReadOnlyMemory<byte>, CancellationToken, Task> indexed, ParitySettings parity)
     {
+        _parity = new ParityPutter(store, parity);
         _indexed = indexed;
         _store = store;
         _keys = keys;
@@ -239,6 +243,11 @@ internal sealed class PackWriter : IAsyncDisposable
             Verify(id, bytes.Span, pack);
             await _store.PutAsync(ObjectNames.Pack(id), bytes, _abandoned.Token);
             Count(bytes.Length);
+            if (!_parity.Settings.IsNone)
+            {
+                Count(await _parity.PutAsync(id, _session.VaultId, bytes, _abandoned.Token)); // before the index object that names the pack
+            }
+
             lock (_gate)
             {
                 _unindexed.Add(new StoredPack(id, bytes.Length, [.. pack.Entries]));

@@ -72,6 +72,7 @@ internal sealed record ForgetRecord(Guid Point, DateTimeOffset Forgotten, string
 [JsonSerializable(typeof(RecoveryPoint))]
 [JsonSerializable(typeof(SessionRecord))]
 [JsonSerializable(typeof(ForgetRecord))]
+[JsonSerializable(typeof(Upkeep.CheckRecord))]
 internal sealed partial class VaultJson : JsonSerializerContext;
 
 /// <summary>Chunk ids as 64 hexadecimal digits.</summary>

@@ -14,7 +14,7 @@ namespace Quench.Vault.Stores;
 /// A file whose sync failed is abandoned and deleted, never synced again: the kernel may have dropped what it could not write. What a killed
 /// process leaves under a temporary name is deleted by a later put in that directory, which knows by the lock that its writer is gone.
 /// </remarks>
-public sealed class LocalDirectory : IObjectStore
+public sealed partial class LocalDirectory : IHealingStore
 {
     private const string TemporaryPrefix = ".tmp-";
     private const string FileSystemsOwn = "lost+found";
@@ -127,7 +127,8 @@ public sealed class LocalDirectory : IObjectStore
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private static bool IsTemporary(string fileName) => fileName.StartsWith(TemporaryPrefix, StringComparison.Ordinal);
+    private static bool IsTemporary(string fileName) =>
+        fileName.StartsWith(TemporaryPrefix, StringComparison.Ordinal) || fileName.StartsWith(AsidePrefix, StringComparison.Ordinal);
 
     private static long LengthOf(FileInfo file)
     {

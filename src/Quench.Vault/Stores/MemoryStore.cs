@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 namespace Quench.Vault.Stores;
 
 /// <summary>Objects in memory, for tests and rehearsals: as durable as the process.</summary>
-public sealed class MemoryStore : IObjectStore
+public sealed class MemoryStore : IHealingStore
 {
     private readonly ConcurrentDictionary<string, byte[]> _objects = new(StringComparer.Ordinal);
 
@@ -72,6 +72,14 @@ public sealed class MemoryStore : IObjectStore
         cancellationToken.ThrowIfCancellationRequested();
         _objects.TryRemove(name, out _);
         return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public Task<bool> ReplaceAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    {
+        ObjectName.Check(name);
+        cancellationToken.ThrowIfCancellationRequested();
+        return Task.FromResult(_objects.TryGetValue(name, out byte[]? present) && _objects.TryUpdate(name, content.ToArray(), present));
     }
 
     /// <inheritdoc/>

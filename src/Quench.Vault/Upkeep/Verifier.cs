@@ -1,10 +1,10 @@
 using System.Buffers;
 using System.Collections.Concurrent;
-using Quench.Blocks;
 using Quench.Vault.Format;
 using Quench.Vault.Index;
 using Quench.Vault.Keys;
 using Quench.Vault.Packs;
+using Quench.Vault.Parity;
 using Quench.Vault.Points;
 using Quench.Vault.Roots;
 using Quench.Vault.Stores;
@@ -21,15 +21,23 @@ internal sealed class Verifier(
     private readonly ConcurrentDictionary<ChunkId, string> _bad = []; // chunks that can't be read, and why
     private readonly IdTable _needed = new(); // data chunks and pages that the points reach
     private readonly List<string> _foreign = [];
+    private readonly HashSet<Guid> _withParity = []; // packs that have a parity object
     private long _readBytes;
     private long _donePacks;
     private int _packs;
+
+    /// <summary>The parity that the vault's packs should have.</summary>
+    internal ParitySettings Settings { get; init; }
+
+    /// <summary>The part of the packs to look into; null for all.</summary>
+    internal VerifyPart? Part { get; init; }
 
     internal async Task<VerifyReport> RunAsync(RecoveryPoint? only, VerifyLevel level, CancellationToken cancellationToken)
     {
         PointListing listing = await catalog.ReadAsync(cancellationToken);
         await index.RefreshAsync(cancellationToken);
         await index.CheckCachedAsync(cancellationToken);
+        HashSet<Guid> indexed = Settings.IsNone ? [] : [.. index.Chunks.Packs.Select(pack => pack.Id)];
         await index.RecoverAsync(cancellationToken);
         List<RecoveryPoint> points = [.. only is null ? listing.Points : [only]];
         CheckPoints(points);
@@ -41,6 +49,7 @@ internal sealed class Verifier(
 
         await CheckRootsAsync(only, level, cancellationToken);
         CheckPackList(only is null);
+        await CheckParityListAsync(only is null ? indexed : [], cancellationToken);
         if (level >= VerifyLevel.Structure)
         {
             await CheckMapsAsync(points, cancellationToken);
@@ -48,7 +57,13 @@ internal sealed class Verifier(
             await NameBadChunksAsync(points, cancellationToken);
         }
 
-        return new VerifyReport(level, points.Count, _packs, _needed.Count, _readBytes, [.. _damage]) { Foreign = _foreign, WithoutCopy = _withoutCopy };
+        return new VerifyReport(level, points.Count, _packs, _needed.Count, _readBytes, [.. _damage])
+        {
+            Foreign = _foreign,
+            WithoutCopy = _withoutCopy,
+            PointIds = [.. points.Select(point => point.Id)],
+            Part = Part,
+        };
     }
 
     private void Report(string what, Guid? point = null) => _damage.Enqueue(new VaultDamage(what, point));
@@ -162,6 +177,7 @@ internal sealed class Verifier(
     {
         ObjectNames.Sessions => EnvelopeKind.Session,
         ObjectNames.Removals => EnvelopeKind.RemovedSlot,
+        ObjectNames.Checks => EnvelopeKind.Check,
         ObjectNames.Collections when name.EndsWith("/sweep", StringComparison.Ordinal) => EnvelopeKind.Sweep,
         ObjectNames.Collections when name.EndsWith("/done", StringComparison.Ordinal) => EnvelopeKind.Done,
         _ => null,
@@ -175,6 +191,33 @@ internal sealed class Verifier(
             Report(index.Listed.TryGetValue(pack.Id, out long length)
                 ? $"{ObjectNames.Pack(pack.Id)} has {length} bytes and should have {pack.Length}"
                 : $"{ObjectNames.Pack(pack.Id)} is missing");
+        }
+    }
+
+    /// <summary>A pack that an index object names has had its parity before: where that is gone, the pack can't be healed any more.</summary>
+    private async Task CheckParityListAsync(HashSet<Guid> indexed, CancellationToken cancellationToken)
+    {
+        await foreach (StoredObject found in store.ListAsync(ObjectNames.Parities, cancellationToken))
+        {
+            if (ObjectNames.TryParseId(found.Name, out Guid id) && found.Name == ObjectNames.Parity(id))
+            {
+                _withParity.Add(id);
+            }
+        }
+
+        foreach (Guid pack in indexed.Where(pack => index.Listed.ContainsKey(pack) && !_withParity.Contains(pack)))
+        {
+            Report($"{ObjectNames.Parity(pack)} is missing, so its pack can't be healed when it rots");
+        }
+    }
+
+    /// <summary>Holds the parity of a sound pack against it.</summary>
+    private async Task CheckParityAsync(Guid id, ReadOnlyMemory<byte> pack, CancellationToken cancellationToken)
+    {
+        byte[]? parity = _withParity.Contains(id) ? await store.GetAsync(ObjectNames.Parity(id), cancellationToken) : null;
+        if (parity is not null && !PackParity.IsSound(parity, keys.VaultId, id, pack.Span))
+        {
+            Report($"{ObjectNames.Parity(id)} is damaged, or not the parity of its pack");
         }
     }
 
@@ -219,14 +262,15 @@ internal sealed class Verifier(
     private async Task CheckPacksAsync(VerifyLevel level, bool everything, CancellationToken cancellationToken)
     {
         HashSet<Guid>? wanted = everything ? null : PacksOfNeeded();
-        List<KeyValuePair<Guid, long>> packs = [.. index.Listed.Where(pack => wanted is null || wanted.Contains(pack.Key))];
+        List<KeyValuePair<Guid, long>> packs = [.. index.Listed
+            .Where(pack => (wanted is null || wanted.Contains(pack.Key)) && (Part is not { } part || part.Holds(pack.Key)))];
         _packs = packs.Count;
         ParallelOptions lanes = new() { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(packs, lanes, async (pack, token) =>
         {
             await CheckPackAsync(pack.Key, pack.Value, level, everything, token);
             long done = Interlocked.Increment(ref _donePacks);
-            progress?.Report(new VerifyProgress(level == VerifyLevel.Data ? "data" : "structure", done, packs.Count, Interlocked.Read(ref _readBytes)));
+            progress?.Report(new VerifyProgress(level >= VerifyLevel.Data ? "data" : "structure", done, packs.Count, Interlocked.Read(ref _readBytes)));
         });
     }
 
@@ -256,7 +300,7 @@ internal sealed class Verifier(
             CheckAgreement(id, contents);
         }
 
-        if (level == VerifyLevel.Data)
+        if (level >= VerifyLevel.Data)
         {
             await CheckPackDataAsync(id, length, contents, everything, cancellationToken);
         }
@@ -285,9 +329,9 @@ internal sealed class Verifier(
             {
                 Report($"{ObjectNames.Pack(id)} was there when the packs were listed and can't be read now");
             }
-            else
+            else if (CheckChunks(id, pack, contents ?? FromIndex(id), everything, cancellationToken) && contents is not null)
             {
-                CheckChunks(id, pack, contents ?? FromIndex(id), everything, cancellationToken);
+                await CheckParityAsync(id, pack, cancellationToken);
             }
         }
         finally
@@ -316,8 +360,10 @@ internal sealed class Verifier(
         return new PackContents(pack.Session, [.. entries]);
     }
 
-    private void CheckChunks(Guid id, ReadOnlyMemory<byte> pack, PackContents? contents, bool everything, CancellationToken cancellationToken)
+    /// <returns>Whether all that was looked at opens.</returns>
+    private bool CheckChunks(Guid id, ReadOnlyMemory<byte> pack, PackContents? contents, bool everything, CancellationToken cancellationToken)
     {
+        bool sound = true;
         ChunkOpener opener = openers.Rent();
         byte[] plaintext = ArrayPool<byte>.Shared.Rent(Math.Max(chunkSize, MapTree.PageSize));
         try
@@ -327,9 +373,11 @@ internal sealed class Verifier(
                 cancellationToken.ThrowIfCancellationRequested();
                 if (everything || _needed.Find(entry.Id) >= 0)
                 {
-                    CheckChunkData(id, pack.Span, contents!, entry, opener, plaintext);
+                    sound &= CheckChunkData(id, pack.Span, contents!, entry, opener, plaintext);
                 }
             }
+
+            return sound;
         }
         finally
         {
@@ -338,14 +386,14 @@ internal sealed class Verifier(
         }
     }
 
-    private void CheckChunkData(Guid id, ReadOnlySpan<byte> pack, PackContents contents, PackEntry entry, ChunkOpener opener, Span<byte> plaintext)
+    private bool CheckChunkData(Guid id, ReadOnlySpan<byte> pack, PackContents contents, PackEntry entry, ChunkOpener opener, Span<byte> plaintext)
     {
         int length = entry.Meta.PlainLength;
         bool inside = length <= plaintext.Length && (long)entry.Offset + entry.SealedLength <= pack.Length;
         if (inside && opener.TryOpen(keys, contents.Session, entry.Id, entry.Meta, pack.Slice(entry.Offset, entry.SealedLength), plaintext[..length]))
         {
             Interlocked.Add(ref _readBytes, length);
-            return;
+            return true;
         }
 
         string why = $"{ObjectNames.Pack(id)} is damaged there, at offset {entry.Offset}";
@@ -358,6 +406,8 @@ internal sealed class Verifier(
         {
             Report($"chunk {entry.Id}, which no recovery point reads from there, is damaged: {why}");
         }
+
+        return false;
     }
 
     /// <summary>Says of each bad chunk which points, volumes and bytes it hurts.</summary>
@@ -368,36 +418,7 @@ internal sealed class Verifier(
             return;
         }
 
-        foreach (RecoveryPoint point in points)
-        {
-            foreach (VolumeRecord volume in point.Volumes)
-            {
-                List<VaultDamage> found = [];
-                MapWalk walk = new(chunks, volume, chunkSize)
-                {
-                    Chunk = (id, offset, length) => Name(found, point, volume, id, new Extent(offset, length)),
-                    Unreadable = (id, _, extent) => Name(found, point, volume, id, extent),
-                };
-                await walk.RunAsync(cancellationToken);
-                found.ForEach(_damage.Enqueue);
-            }
-        }
-    }
-
-    private void Name(List<VaultDamage> found, RecoveryPoint point, VolumeRecord volume, ChunkId id, Extent range)
-    {
-        if (!_bad.TryGetValue(id, out string? why))
-        {
-            return;
-        }
-
-        if (found.Count > 0 && found[^1].Range is { } last && last.End == range.Offset)
-        {
-            found[^1] = found[^1] with { Range = Extent.FromTo(last.Offset, range.End) };
-        }
-        else
-        {
-            found.Add(new VaultDamage($"chunk {id} can't be read: {why}", point.Id, volume.Name, range));
-        }
+        DamagedVolumes damaged = new(chunks, chunkSize);
+        (await damaged.FindAsync(points, _bad.GetValueOrDefault, cancellationToken)).ForEach(_damage.Enqueue);
     }
 }

@@ -175,6 +175,58 @@ public sealed class RoundTripTests : IDisposable
     }
 
     [Fact]
+    public async Task A_rotten_pack_is_healed_and_what_was_verified_is_shown()
+    {
+        await DoneAsync("init");
+        await DoneAsync("backup", _directory["disk.img"], "--prove");
+        await DoneAsync("verify", "--level", "restored");
+        await DoneAsync("list");
+        Assert.Contains("restored 2", _host.LastLine, StringComparison.Ordinal);
+        string largest = new DirectoryInfo(Path.Combine(_directory["vault"], "packs")).EnumerateFiles("*", SearchOption.AllDirectories).MaxBy(file => file.Length)!.FullName;
+        byte[] sound = File.ReadAllBytes(largest);
+        File.WriteAllBytes(largest, [.. sound[..100_000], .. new byte[50_000], .. sound[150_000..]]);
+
+        Assert.Equal(ExitCodes.Mismatch, await _host.RunAsync(Token, "verify", "--json"));
+        using (JsonDocument summary = JsonDocument.Parse(_host.LastLine))
+        {
+            Assert.True(summary.RootElement.GetProperty("hurt")[0].GetProperty("ranges")[0].GetProperty("length").GetInt64() >= 50_000);
+        }
+
+        await DoneAsync("list");
+        Assert.Contains("damaged 2", _host.LastLine, StringComparison.Ordinal);
+        await DoneAsync("vault", "repair", "--dry-run");
+        Assert.Contains("would be healed by its parity", _host.Output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(ExitCodes.Usage, await _host.RunAsync(Token, "vault", "repair"));
+        Assert.NotEqual(sound, File.ReadAllBytes(largest));
+        await DoneAsync("vault", "repair", "--yes");
+        Assert.Equal(sound, File.ReadAllBytes(largest));
+        await DoneAsync("verify", "--part", "1/1");
+        await DoneAsync("show", "latest");
+        Assert.DoesNotContain("damaged", _host.Output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_has_no_parity_is_healed_from_the_source_or_from_another_vault()
+    {
+        await DoneAsync("init", "--parity", "none");
+        await DoneAsync("backup", _directory["disk.img"]);
+        Assert.False(Directory.Exists(Path.Combine(_directory["vault"], "parity")));
+        string largest = new DirectoryInfo(_directory["vault"]).EnumerateFiles("*", SearchOption.AllDirectories).MaxBy(file => file.Length)!.FullName;
+        File.WriteAllBytes(largest, new byte[File.ReadAllBytes(largest).Length]);
+        Assert.Equal(ExitCodes.Mismatch, await _host.RunAsync(Token, "vault", "repair", "--yes"));
+        await DoneAsync("vault", "repair", "--yes", "--from-source", _directory["disk.img"]);
+        await DoneAsync("verify");
+
+        await DoneAsync("init", "--vault", _directory["other"]);
+        await DoneAsync("backup", _directory["disk.img"], "--vault", _directory["other"]);
+        File.Delete(largest);
+        await DoneAsync("vault", "repair", "--yes", "--from", _directory["other"]);
+        await DoneAsync("verify");
+        await DoneAsync("restore", "latest", _directory["back.img"]);
+        Assert.Equal(_content, File.ReadAllBytes(_directory["back.img"]));
+    }
+
+    [Fact]
     public async Task An_interrupted_backup_ends_with_130_and_commits_nothing()
     {
         await DoneAsync("init");
