@@ -57,6 +57,7 @@ internal static class CommandLine
             ShowCommand.Make(host),
             VerifyCommand.Make(host),
             RestoreCommand.Make(host),
+            VaultCommand.Make(host),
         };
 
     /// <summary>In the list of commands the first sentence of each is enough; its own help has the rest.</summary>

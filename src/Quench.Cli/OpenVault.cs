@@ -23,6 +23,22 @@ internal sealed class OpenVault : IAsyncDisposable
     public static async Task<OpenVault> OpenAsync(ParseResult parsed, Option<string?> option, CliHost host, CancellationToken cancellationToken)
     {
         string location = CommonOptions.VaultLocation(parsed, option, host);
+        DemandDirectory(location);
+        using Secret password = await PasswordSource.GetAsync(host, isNew: false, cancellationToken);
+        return await OpenAsync(location, password, host, cancellationToken);
+    }
+
+    /// <summary>Opens the vault that points are copied to.</summary>
+    public static async Task<OpenVault> OpenTargetAsync(string path, CliHost host, CancellationToken cancellationToken)
+    {
+        string location = Path.GetFullPath(path);
+        DemandDirectory(location);
+        using Secret password = await PasswordSource.GetForTargetAsync(host, cancellationToken);
+        return await OpenAsync(location, password, host, cancellationToken);
+    }
+
+    private static void DemandDirectory(string location)
+    {
         if (!Directory.Exists(location))
         {
             throw new QuenchException("CLI-103", $"there is no vault at {location}: there is no such directory", $"check the path, or make one: quench init --vault {location}")
@@ -30,8 +46,10 @@ internal sealed class OpenVault : IAsyncDisposable
                 ExitCode = ExitCodes.NoVault,
             };
         }
+    }
 
-        using Secret password = await PasswordSource.GetAsync(host, isNew: false, cancellationToken);
+    private static async Task<OpenVault> OpenAsync(string location, Secret password, CliHost host, CancellationToken cancellationToken)
+    {
         BackupVault vault = await BackupVault.OpenAsync(new LocalDirectory(location), password.Bytes, host.Clock, cancellationToken);
         return new OpenVault(vault, location);
     }

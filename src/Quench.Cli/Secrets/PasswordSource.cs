@@ -9,12 +9,13 @@ namespace Quench.Cli.Secrets;
 
 /// <summary>
 /// Where the vault's password comes from: QUENCH_PASSWORD, then QUENCH_PASSWORD_FILE, _COMMAND, _FD, then the terminal. Of files, commands and
-/// descriptors the first line counts. An environment variable can't be wiped; everything else is.
+/// descriptors the first line counts. An environment variable can't be wiped; everything else is. The target of a copy has variables of its own.
 /// </summary>
 internal static class PasswordSource
 {
     private const int LongestSecret = 64 * 1024;
-    private const string WaysToGiveIt = "set QUENCH_PASSWORD_FILE, QUENCH_PASSWORD_COMMAND, QUENCH_PASSWORD_FD or QUENCH_PASSWORD, or run this on a terminal";
+    private const string OfTheVault = "QUENCH_PASSWORD";
+    private const string OfTheTarget = "QUENCH_TO_PASSWORD";
 
     /// <summary>Gets the password.</summary>
     /// <param name="host">Whose variables and terminal.</param>
@@ -22,44 +23,54 @@ internal static class PasswordSource
     /// <param name="cancellationToken">Gives up waiting for a command.</param>
     /// <returns>The password, not empty; the caller disposes it.</returns>
     /// <exception cref="QuenchException">CLI-102, exit code 12: there is none, or it can't be had.</exception>
-    public static async Task<Secret> GetAsync(CliHost host, bool isNew, CancellationToken cancellationToken)
+    public static Task<Secret> GetAsync(CliHost host, bool isNew, CancellationToken cancellationToken) =>
+        GetAsync(host, OfTheVault, isNew, cancellationToken);
+
+    /// <summary>Gets the password of the vault that points are copied to: as above, from QUENCH_TO_PASSWORD and its kin.</summary>
+    public static Task<Secret> GetForTargetAsync(CliHost host, CancellationToken cancellationToken) =>
+        GetAsync(host, OfTheTarget, isNew: false, cancellationToken);
+
+    private static string WaysToGiveIt(string variable) =>
+        $"set {variable}_FILE, {variable}_COMMAND, {variable}_FD or {variable}, or run this on a terminal";
+
+    private static async Task<Secret> GetAsync(CliHost host, string variable, bool isNew, CancellationToken cancellationToken)
     {
-        Secret secret = await ReadAsync(host, isNew, cancellationToken);
+        Secret secret = await ReadAsync(host, variable, isNew, cancellationToken);
         if (secret.Bytes.Length == 0)
         {
             secret.Dispose();
-            throw None("the password is empty", WaysToGiveIt);
+            throw None("the password is empty", WaysToGiveIt(variable));
         }
 
         return secret;
     }
 
-    private static async Task<Secret> ReadAsync(CliHost host, bool isNew, CancellationToken cancellationToken)
+    private static async Task<Secret> ReadAsync(CliHost host, string variable, bool isNew, CancellationToken cancellationToken)
     {
-        if (host.Variable("QUENCH_PASSWORD") is { } password)
+        if (host.Variable(variable) is { } password)
         {
             return Secret.FirstLineOf(Encoding.UTF8.GetBytes(password));
         }
 
-        if (host.Variable("QUENCH_PASSWORD_FILE") is { } path)
+        if (host.Variable(variable + "_FILE") is { } path)
         {
-            return await FromFileAsync(path, cancellationToken);
+            return await FromFileAsync(path, variable, cancellationToken);
         }
 
-        if (host.Variable("QUENCH_PASSWORD_COMMAND") is { } command)
+        if (host.Variable(variable + "_COMMAND") is { } command)
         {
-            return await FromCommandAsync(command, cancellationToken);
+            return await FromCommandAsync(command, variable, cancellationToken);
         }
 
-        if (host.Variable("QUENCH_PASSWORD_FD") is { } descriptor)
+        if (host.Variable(variable + "_FD") is { } descriptor)
         {
-            return await FromDescriptorAsync(descriptor, cancellationToken);
+            return await FromDescriptorAsync(descriptor, variable, cancellationToken);
         }
 
-        return FromTerminal(host.Terminal ?? throw None("no password was given", WaysToGiveIt), isNew);
+        return FromTerminal(host.Terminal ?? throw None("no password was given", WaysToGiveIt(variable)), variable, isNew);
     }
 
-    private static async Task<Secret> FromFileAsync(string path, CancellationToken cancellationToken)
+    private static async Task<Secret> FromFileAsync(string path, string variable, CancellationToken cancellationToken)
     {
         try
         {
@@ -68,11 +79,11 @@ internal static class PasswordSource
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw None($"the password file {path} can't be read: {failure.Message}", "check QUENCH_PASSWORD_FILE and the file's permissions", failure);
+            throw None($"the password file {path} can't be read: {failure.Message}", $"check {variable}_FILE and the file's permissions", failure);
         }
     }
 
-    private static async Task<Secret> FromCommandAsync(string command, CancellationToken cancellationToken)
+    private static async Task<Secret> FromCommandAsync(string command, string variable, CancellationToken cancellationToken)
     {
         using Process process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", command]) { RedirectStandardOutput = true })!;
         Secret secret = await FirstLineAsync(process.StandardOutput.BaseStream, cancellationToken);
@@ -84,10 +95,10 @@ internal static class PasswordSource
         }
 
         secret.Dispose();
-        throw None($"the password command ended with exit code {process.ExitCode}", "run what QUENCH_PASSWORD_COMMAND says, and see what it prints");
+        throw None($"the password command ended with exit code {process.ExitCode}", $"run what {variable}_COMMAND says, and see what it prints");
     }
 
-    private static async Task<Secret> FromDescriptorAsync(string descriptor, CancellationToken cancellationToken)
+    private static async Task<Secret> FromDescriptorAsync(string descriptor, string variable, CancellationToken cancellationToken)
     {
         try
         {
@@ -97,7 +108,7 @@ internal static class PasswordSource
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or FormatException or OverflowException or ArgumentException)
         {
-            throw None($"the password can't be read from descriptor {descriptor}", "check QUENCH_PASSWORD_FD and the redirection that opens it", failure);
+            throw None($"the password can't be read from descriptor {descriptor}", $"check {variable}_FD and the redirection that opens it", failure);
         }
     }
 
@@ -121,11 +132,11 @@ internal static class PasswordSource
         }
     }
 
-    private static Secret FromTerminal(ITerminal terminal, bool isNew)
+    private static Secret FromTerminal(ITerminal terminal, string variable, bool isNew)
     {
         if (!isNew)
         {
-            return terminal.ReadSecret("password of the vault: ");
+            return terminal.ReadSecret(variable == OfTheTarget ? "password of the vault to copy to: " : "password of the vault: ");
         }
 
         Secret first = terminal.ReadSecret("new password: ");

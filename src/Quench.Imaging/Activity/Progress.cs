@@ -18,6 +18,9 @@ public enum JobPhase
     /// <summary>Reading back what was written or stored.</summary>
     Verifying,
 
+    /// <summary>Copying points into another vault.</summary>
+    Copying,
+
     /// <summary>Making the result durable.</summary>
     Finishing,
 }
