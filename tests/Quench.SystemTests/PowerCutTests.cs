@@ -16,6 +16,8 @@ namespace Quench.SystemTests;
 public sealed class PowerCutTests
 {
     private const int MutantBudget = 200; // disks within which a mutant must be caught
+    private const int DisksOfOneLog = 250; // then something new is recorded
+    private const int Rounds = 4;
     private const int GoOnEvery = 8;
 
     private static readonly Dictionary<string, (long Length, int Share, string[] MakeOptions)> s_fileSystems = new()
@@ -33,9 +35,16 @@ public sealed class PowerCutTests
     {
         Demand(fileSystem);
         int seed = Chance.Seeds(1).Single();
-        int count = Math.Max(4, Chance.Count("QUENCH_CRASHES", 24) / s_fileSystems[fileSystem].Share);
+        int count = Math.Max(4, Chance.Count("QUENCH_CRASHES", 60) / s_fileSystems[fileSystem].Share);
         long since = Stopwatch.GetTimestamp();
-        (int tried, string? fault) = await RunAsync(fileSystem, Mutant.None, count, seed);
+        int tried = 0;
+        string? fault = null;
+        for (int log = 0; tried < count && fault is null; log++)
+        {
+            (int more, fault) = await RunAsync(fileSystem, Mutant.None, Math.Min(DisksOfOneLog, count - tried), seed + log);
+            tried += more;
+        }
+
         TimeSpan taken = Stopwatch.GetElapsedTime(since);
         Figures.Say(string.Create(CultureInfo.InvariantCulture, $"power cuts on {fileSystem}, seed {seed}: {tried} disks in {taken.TotalSeconds:0.0} s, {tried / taken.TotalSeconds:0.0} a second: {fault ?? "nothing lost"}"));
         Assert.Null(fault);
@@ -80,21 +89,21 @@ public sealed class PowerCutTests
             Assert.Null(await attached.TryMountAsync(fileSystem));
             start = disk.Position;
             work = new VaultWork(host.MountPoint, () => disk.Position, folder => mutant == Mutant.PointBeforePacks ? new PacksLast(new LocalDirectory(folder)) : new LocalDirectory(folder));
-            await RecordAsync(work, mutant, seed, rounds: 3 + (count / 100));
+            await RecordAsync(work, mutant, seed);
         }
 
         Assert.Null(host.Failure);
         return await InspectAsync(host, fileSystem, disk, work, start, count, seed);
     }
 
-    private static async Task RecordAsync(VaultWork work, Mutant mutant, int seed, int rounds)
+    private static async Task RecordAsync(VaultWork work, Mutant mutant, int seed)
     {
         FaultPoint.Set(Pretence.Of(mutant)); // for this method and what it calls
         Random random = new(seed);
         string[] kinds = [.. VaultWork.Kinds.Keys];
         await work.MakeVaultsAsync();
         await work.BackUpAsync();
-        for (int round = 0; round < rounds; round++)
+        for (int round = 0; round < Rounds; round++)
         {
             random.Shuffle(kinds);
             foreach (string kind in kinds)
@@ -125,13 +134,17 @@ public sealed class PowerCutTests
     }
 
     /// <summary>A third of the cuts come right after something was acknowledged, the others after any write.</summary>
-    private static IEnumerable<(int Position, Cut Cut)> Choose(VaultWork work, int start, int end, int count, Random random)
+    private static List<(int Position, Cut Cut)> Choose(VaultWork work, int start, int end, int count, Random random)
     {
         int[] acknowledged = [work.MadeAt, .. work.Promises.Select(promise => promise.From).OfType<int>()];
-        return Enumerable.Range(0, count)
-            .Select(i => (i % 3 == 0 ? acknowledged[random.Next(acknowledged.Length)] : random.Next(start, end + 1), (Cut)random.Next(3)))
-            .OrderBy(choice => choice.Item1)
-            .ToList();
+        List<(int Position, Cut Cut)> cuts = [];
+        for (int i = 0; i < count; i++)
+        {
+            cuts.Add((i % 3 == 0 ? acknowledged[random.Next(acknowledged.Length)] : random.Next(start, end + 1), (Cut)random.Next(3)));
+        }
+
+        cuts.Sort((a, b) => a.Position.CompareTo(b.Position));
+        return cuts;
     }
 
     private static async Task<string?> FindFaultAsync(DiskHost host, string fileSystem, CrashDisk disk, VaultWork work, int position, bool goOn)

@@ -86,7 +86,7 @@ internal static class Inspection
             return $"the next backup fails: {failure.Message}";
         }
 
-        RecoveryPoint? point = (await vault.ListPointsAsync(CancellationToken.None)).LastOrDefault();
+        RecoveryPoint? point = await vault.FindPointAsync("latest", CancellationToken.None);
         return point?.Instant == instant && await IsRightAsync(vault, point, content) ? null : "the next backup does not restore";
     }
 }

@@ -89,14 +89,19 @@ internal sealed class VaultWork(string folder, Func<int> position, Func<string, 
     {
         await using BackupVault from = await OpenAsync(store(Path.Combine(folder, Main)));
         await using BackupVault to = await OpenAsync(store(Path.Combine(folder, Second)));
-        if (await from.FindPointAsync("latest", CancellationToken.None) is { } latest)
+        RecoveryPoint? latest = await from.FindPointAsync("latest", CancellationToken.None);
+        if (latest is null || Find(Second, latest.Instant) is not null)
         {
-            Promise promise = new(Second, latest.Instant, Promises.Last(promise => promise.Vault == Main && promise.Instant == latest.Instant).Content);
-            Promises.Add(promise);
-            await new PointCopier(from, to, null).CopyAsync(latest, CancellationToken.None);
-            promise.From = position();
+            return; // it has been copied, and nothing is promised anew
         }
+
+        Promise promise = new(Second, latest.Instant, Find(Main, latest.Instant)!.Content);
+        Promises.Add(promise);
+        await new PointCopier(from, to, null).CopyAsync(latest, CancellationToken.None);
+        promise.From = position();
     }
+
+    private Promise? Find(string vault, DateTimeOffset instant) => Promises.Find(promise => promise.Vault == vault && promise.Instant == instant);
 
     /// <summary>Backs content up as one volume.</summary>
     internal static async Task BackUpAsync(BackupVault vault, byte[] content, DateTimeOffset instant)
