@@ -16,7 +16,7 @@ namespace Quench.SystemTests;
 public sealed class PowerCutTests
 {
     private const int MutantBudget = 200; // disks within which a mutant must be caught
-    private const int DisksOfOneLog = 250; // then something new is recorded
+    private const int DisksOfOneLog = 1500; // then something new is recorded; it has fewer writes than that, so each of them is the last one once
     private const int Rounds = 4;
     private const int GoOnEvery = 8;
 
@@ -133,14 +133,15 @@ public sealed class PowerCutTests
         return (tried, null);
     }
 
-    /// <summary>A third of the cuts come right after something was acknowledged, the others after any write.</summary>
+    /// <summary>A third of the cuts come right after something was acknowledged, the others after any write, spread evenly over the log.</summary>
     private static List<(int Position, Cut Cut)> Choose(VaultWork work, int start, int end, int count, Random random)
     {
         int[] acknowledged = [work.MadeAt, .. work.Promises.Select(promise => promise.From).OfType<int>()];
         List<(int Position, Cut Cut)> cuts = [];
         for (int i = 0; i < count; i++)
         {
-            cuts.Add((i % 3 == 0 ? acknowledged[random.Next(acknowledged.Length)] : random.Next(start, end + 1), (Cut)random.Next(3)));
+            int anywhere = start + (int)((long)(end - start) * i / Math.Max(1, count - 1));
+            cuts.Add((i % 3 == 0 ? acknowledged[random.Next(acknowledged.Length)] : anywhere, (Cut)random.Next(3)));
         }
 
         cuts.Sort((a, b) => a.Position.CompareTo(b.Position));

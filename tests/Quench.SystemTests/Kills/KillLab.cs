@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using Quench.Blocks;
 using Quench.SystemTests.Harness;
+using Quench.SystemTests.PowerCut;
 using Quench.Vault;
 using Quench.Vault.Stores;
 
@@ -68,8 +69,30 @@ internal sealed class KillLab : IDisposable
         return _folder["disk.img"];
     }
 
-    /// <summary>Backs the disk up with a change, to the end.</summary>
-    internal async Task BackUpAsync() => await RunAsync(["backup", ChangeDisk(), "--tag", Tag, "--json"]);
+    /// <summary>Backs the disk up with a change, in this process: quickly.</summary>
+    internal async Task BackUpAsync()
+    {
+        ChangeDisk();
+        await using BackupVault vault = await OpenAsync(MainVault);
+        await VaultWork.BackUpAsync(vault, _disk, TimeProvider.System.GetUtcNow(), Tag);
+        _promised.Add((MainVault, Tag));
+    }
+
+    /// <summary>Runs a command under a program that runs programs.</summary>
+    internal async Task<ProcessResult> TryUnderAsync(string program, IEnumerable<string> options, IEnumerable<string> command)
+    {
+        ProcessStartInfo inner = StartInfo(command);
+        ProcessStartInfo start = new(program, [.. options, inner.FileName, .. inner.ArgumentList]);
+        foreach ((string name, string? value) in inner.Environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        using ProcessRun run = ProcessRun.Start(start);
+        ProcessResult result = await run.EndAsync(s_limit);
+        await NoteAsync(result.Output);
+        return result;
+    }
 
     /// <summary>Runs a command to its end; it must succeed.</summary>
     /// <returns>How long it took.</returns>
@@ -143,11 +166,13 @@ internal sealed class KillLab : IDisposable
         return read.AsSpan().SequenceEqual(expected);
     }
 
-    private ProcessRun Start(IEnumerable<string> command)
+    private ProcessRun Start(IEnumerable<string> command) => ProcessRun.Start(StartInfo(command));
+
+    private ProcessStartInfo StartInfo(IEnumerable<string> command)
     {
         ProcessStartInfo start = new QuenchCli(MainVault, Password).StartInfo(command);
         start.Environment["QUENCH_TO_PASSWORD"] = Password;
-        return ProcessRun.Start(start);
+        return start;
     }
 
     /// <summary>Takes down what a command has said about new points: whoever was told may rely on it.</summary>

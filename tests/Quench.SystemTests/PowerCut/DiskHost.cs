@@ -11,6 +11,7 @@ namespace Quench.SystemTests.PowerCut;
 internal sealed class DiskHost : IDisposable
 {
     private const int Threads = 4;
+    private const int LazyUnmount = 2; // MNT_DETACH
     private const string NamePrefix = "quench-power-cut:";
 
     private readonly TempFolder _folder = new("power-cut");
@@ -19,6 +20,7 @@ internal sealed class DiskHost : IDisposable
 
     internal DiskHost()
     {
+        ClearOrphans();
         Directory.CreateDirectory(_folder["disks"]);
         Directory.CreateDirectory(_folder["mnt"]);
         string name = NamePrefix + Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
@@ -30,6 +32,21 @@ internal sealed class DiskHost : IDisposable
 
     /// <summary>What went wrong in serving a disk.</summary>
     internal Exception? Failure { get; private set; }
+
+    /// <summary>Takes down what a test program left that was killed.</summary>
+    private static void ClearOrphans()
+    {
+        foreach (MountEntry orphan in Mounts.Read().Where(mount => mount.Source.StartsWith(NamePrefix, StringComparison.Ordinal)))
+        {
+            if (!Directory.Exists("/proc/" + orphan.Source[NamePrefix.Length..]))
+            {
+                string folder = Path.GetDirectoryName(orphan.MountPoint)!;
+                _ = LibC.umount2(Path.Combine(folder, "mnt"), LazyUnmount);
+                _ = LibC.umount2(orphan.MountPoint, LazyUnmount);
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
 
     /// <summary>Shows a disk as a device.</summary>
     internal AttachedDisk Attach(IFuseFile disk)

@@ -104,7 +104,7 @@ internal sealed class VaultWork(string folder, Func<int> position, Func<string, 
     private Promise? Find(string vault, DateTimeOffset instant) => Promises.Find(promise => promise.Vault == vault && promise.Instant == instant);
 
     /// <summary>Backs content up as one volume.</summary>
-    internal static async Task BackUpAsync(BackupVault vault, byte[] content, DateTimeOffset instant)
+    internal static async Task BackUpAsync(BackupVault vault, byte[] content, DateTimeOffset instant, params IReadOnlyList<string> tags)
     {
         await using BackupSession session = await vault.BeginAsync("host", CancellationToken.None);
         int size = vault.Info.ChunkSize;
@@ -126,6 +126,6 @@ internal sealed class VaultWork(string folder, Func<int> position, Func<string, 
 
         ChunkId root = await image.FinishAsync(CancellationToken.None);
         VolumeRecord volume = new() { Name = "disk", Source = "/dev/test", Length = content.Length, SectorSize = 512, Root = root };
-        await session.CommitAsync(new PointDraft { Host = "host", Instant = instant, Volumes = [volume] }, CancellationToken.None);
+        await session.CommitAsync(new PointDraft { Host = "host", Instant = instant, Volumes = [volume], Tags = tags }, CancellationToken.None);
     }
 }

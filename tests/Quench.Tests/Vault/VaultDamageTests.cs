@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Quench.Tests.Vault.Faults;
 using Quench.Vault.Format;
 using Xunit;
-using static Quench.Tests.Vault.VaultLab;
 
 namespace Quench.Tests.Vault;
 

@@ -13,15 +13,15 @@ namespace Quench.Tests.Vault.Faults;
 /// </summary>
 internal sealed class MiniVault
 {
+    private static readonly byte[] s_first = [.. NewRandom(3000), .. new byte[ChunkSize * 2], .. Enumerable.Repeat((byte)7, ChunkSize)];
+    private static readonly byte[] s_second = [.. s_first.AsSpan(0, ChunkSize), .. "a second point"u8];
+
     /// <summary>Makes what the vault is to hold, in this order. Each works on the open vault; points that stay are noted with their content.</summary>
     private static readonly (string Kind, Func<BackupVault, MiniVault, Task> MakeAsync)[] s_makers =
     [
         ("first point", (vault, mini) => mini.BackUpAsync(vault, s_first)),
         ("second point", (vault, mini) => mini.BackUpAsync(vault, s_second)),
     ];
-
-    private static readonly byte[] s_first = [.. NewRandom(3000), .. new byte[ChunkSize * 2], .. Enumerable.Repeat((byte)7, ChunkSize)];
-    private static readonly byte[] s_second = [.. s_first.AsSpan(0, ChunkSize), .. "a second point"u8];
 
     private readonly Dictionary<Guid, byte[]> _contents = [];
     private byte[] _code = [];
