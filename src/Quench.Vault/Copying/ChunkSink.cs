@@ -4,10 +4,8 @@ using Quench.Vault.Format;
 namespace Quench.Vault.Copying;
 
 /// <summary>Stores chunks and pages under the names that the target gives them, those that it lacks. Thread-safe.</summary>
-internal sealed class ChunkSink(BackupSession session) : IDisposable
+internal sealed class ChunkSink(BackupSession session, long bytesBetweenSettlements) : IDisposable
 {
-    private const long BytesBetweenSettlements = 256L << 20;
-
     private readonly ConcurrentBag<ChunkSealer> _sealers = [];
     private long _settledAt;
 
@@ -44,7 +42,7 @@ internal sealed class ChunkSink(BackupSession session) : IDisposable
     internal async Task SettleNowAndThenAsync(CancellationToken cancellationToken)
     {
         long stored = session.Totals.NewChunkBytes;
-        if (stored - _settledAt >= BytesBetweenSettlements)
+        if (stored - _settledAt >= bytesBetweenSettlements)
         {
             _settledAt = stored;
             await session.SettleAsync(cancellationToken);

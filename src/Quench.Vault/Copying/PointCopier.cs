@@ -21,8 +21,12 @@ namespace Quench.Vault;
 public sealed class PointCopier(BackupVault source, BackupVault target, IProgress<CopyProgress>? progress)
 {
     private readonly IdMap _known = new();
+    private IReadOnlyList<RecoveryPoint>? _sources; // the source's points when they were first needed: which of them lies before another
     private List<RecoveryPoint>? _there; // the target's sound points, as of the last listing
     private long _generation = -1; // of the target, when _known was learnt
+
+    /// <summary>How much is stored before it is made durable and indexed, so that an interrupted copy need not store it again.</summary>
+    internal long BytesBetweenSettlements { get; init; } = 256L << 20;
 
     /// <summary>Copies a point, unless the target has it.</summary>
     /// <param name="point">A point of the source.</param>
@@ -81,7 +85,7 @@ public sealed class PointCopier(BackupVault source, BackupVault target, IProgres
         RecoveryPoint? earlier = await FindEarlierAsync(point, cancellationToken);
         List<VolumeRecord> volumes = [];
         long readBytes = 0;
-        using (ChunkSink sink = new(session))
+        using (ChunkSink sink = new(session, BytesBetweenSettlements))
         {
             foreach (VolumeRecord volume in point.Volumes)
             {
@@ -132,7 +136,8 @@ public sealed class PointCopier(BackupVault source, BackupVault target, IProgres
     private async Task<RecoveryPoint?> FindEarlierAsync(RecoveryPoint point, CancellationToken cancellationToken)
     {
         HashSet<string> names = [.. point.Volumes.Select(volume => volume.Name)];
-        return source.Info.ChunkSize != target.Info.ChunkSize ? null : (await source.ListPointsAsync(cancellationToken)).LastOrDefault(other =>
+        _sources ??= await source.ListPointsAsync(cancellationToken);
+        return source.Info.ChunkSize != target.Info.ChunkSize ? null : _sources.LastOrDefault(other =>
             other.Damage is null && other.Id != point.Id && other.Host == point.Host && other.Instant <= point.Instant
             && other.Volumes.Any(volume => names.Contains(volume.Name))
             && FindCopy(PointOrigin.Of(other, source.Info.Id)) is not null);

@@ -31,6 +31,8 @@ internal sealed class KillLab : IDisposable
 
     private KillLab(Random random) => _random = random;
 
+    internal string this[string path] => _folder[path];
+
     internal string MainVault => _folder["main"];
 
     internal string SecondVault => _folder["second"];

@@ -1,6 +1,7 @@
 using Quench.Blocks;
 using Quench.Tests.Vault.Faults;
 using Quench.Vault;
+using Quench.Vault.Copying;
 using Quench.Vault.Stores;
 using Xunit;
 using static Quench.Tests.Vault.VaultLab;
@@ -166,6 +167,42 @@ public sealed class PointCopierTests
         }
     }
 
+    [Fact]
+    public async Task An_interrupted_copy_is_continued_where_it_was()
+    {
+        const int LeafChunks = 256;
+        await using BackupVault source = await CreateAsync(new MemoryStore());
+        byte[] content = TestSeed.NewRandom().NextBytes(ChunkSize * LeafChunks * 4);
+        RecoveryPoint point = await BackupAsync(source, content);
+        MemoryStore store = new();
+        await (await CreateAsync(store)).DisposeAsync();
+        await using (BackupVault target = await OpenAsync(new StoreThatFills(store, packs: 2)))
+        {
+            PointCopier copier = new(source, target, null) { BytesBetweenSettlements = 1 };
+            Assert.Equal("TEST-002", (await Assert.ThrowsAsync<QuenchException>(() => copier.CopyAsync(point, Token))).Code);
+            Assert.Empty(await target.ListPointsAsync(Token));
+        }
+
+        await using BackupVault again = await OpenAsync(store);
+        CopiedPoint copied = await new PointCopier(source, again, null).CopyAsync(point, Token);
+        Assert.Equal(LeafChunks * 2, copied.Totals.NewChunks);
+        Assert.Equal(content, await RestoreAsync(again, copied.Copy.Volumes[0]));
+    }
+
+    [Fact]
+    public void What_is_remembered_of_names_is_bounded()
+    {
+        IdMap map = new(capacity: 100);
+        ChunkId[] ids = [.. Enumerable.Range(1, 300).Select(number => ChunkId.From([.. BitConverter.GetBytes(number), .. new byte[28]]))];
+        foreach (ChunkId id in ids)
+        {
+            map.Add(id, id);
+        }
+
+        Assert.Equal(100, ids.Count(id => map.TryFind(id, out ChunkId found) && found == id));
+        Assert.True(map.TryFind(ids[^1], out _));
+    }
+
     private static async Task<bool> TryCopyTwiceAsync(BackupVault source, FaultyStore store, RecoveryPoint point)
     {
         BackupVault target;
@@ -196,5 +233,31 @@ public sealed class PointCopierTests
 
             return false;
         }
+    }
+
+    /// <summary>A store that has room for so many packs and no more.</summary>
+    private sealed class StoreThatFills(IObjectStore inner, int packs) : IObjectStore
+    {
+        private int _packs;
+
+        public string Location => inner.Location;
+
+        public Task PutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
+            name.StartsWith("packs/", StringComparison.Ordinal) && Interlocked.Increment(ref _packs) > packs
+                ? throw new QuenchException("TEST-002", "the store is full")
+                : inner.PutAsync(name, content, cancellationToken);
+
+        public Task<bool> TryPutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => inner.TryPutAsync(name, content, cancellationToken);
+
+        public Task<byte[]?> GetAsync(string name, CancellationToken cancellationToken) => inner.GetAsync(name, cancellationToken);
+
+        public ValueTask<bool> TryReadAsync(string name, long offset, Memory<byte> into, CancellationToken cancellationToken) =>
+            inner.TryReadAsync(name, offset, into, cancellationToken);
+
+        public IAsyncEnumerable<StoredObject> ListAsync(string prefix, CancellationToken cancellationToken) => inner.ListAsync(prefix, cancellationToken);
+
+        public Task DeleteAsync(string name, CancellationToken cancellationToken) => inner.DeleteAsync(name, cancellationToken);
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }
 }
