@@ -20,11 +20,15 @@ public sealed class PowerCutTests
     private const int Rounds = 4;
     private const int GoOnEvery = 8;
 
-    private static readonly Dictionary<string, (long Length, int Share, string[] MakeOptions)> s_fileSystems = new()
+    /// <summary>
+    /// XFS trusts the drive not to tear a block of its own: a metadata block whose first sector is new and whose others are old counts as newer than the
+    /// log, is not recovered, and fails its checksum when the file system is mounted. Found here with parts of 512 bytes.
+    /// </summary>
+    private static readonly Dictionary<string, (long Length, int Share, int TornUnit, string[] MakeOptions)> s_fileSystems = new()
     {
-        ["ext4"] = (64L << 20, 1, ["-q", "-F"]),
-        ["xfs"] = (320L << 20, 6, ["-q", "-f"]),
-        ["btrfs"] = (160L << 20, 3, ["-q", "-f", "-m", "single"]),
+        ["ext4"] = (64L << 20, 1, 512, ["-q", "-F"]),
+        ["xfs"] = (320L << 20, 6, 4096, ["-q", "-f"]),
+        ["btrfs"] = (160L << 20, 3, 512, ["-q", "-f", "-m", "single"]),
     };
 
     [Theory]
@@ -78,7 +82,7 @@ public sealed class PowerCutTests
     /// <returns>How many disks were looked at, and what is wrong with the last one.</returns>
     private static async Task<(int Tried, string? Fault)> RunAsync(string fileSystem, Mutant mutant, int count, int seed)
     {
-        (long length, _, string[] makeOptions) = s_fileSystems[fileSystem];
+        (long length, _, _, string[] makeOptions) = s_fileSystems[fileSystem];
         using DiskHost host = new();
         RecordingDisk disk = new(length);
         VaultWork work;
@@ -118,7 +122,7 @@ public sealed class PowerCutTests
     {
         IReadOnlyList<LogRecord> log = disk.TakeLog();
         Random random = new(seed);
-        CrashImages images = new(log, disk.Length, random);
+        CrashImages images = new(log, disk.Length, s_fileSystems[fileSystem].TornUnit, random);
         int tried = 0;
         foreach ((int position, Cut cut) in Choose(work, start, log.Count, count, random))
         {

@@ -18,11 +18,11 @@ public enum JobPhase
     /// <summary>Reading back what was written or stored.</summary>
     Verifying,
 
-    /// <summary>Copying points into another vault.</summary>
-    Copying,
-
     /// <summary>Making the result durable.</summary>
     Finishing,
+
+    /// <summary>Copying points into another vault.</summary>
+    Copying,
 }
 
 /// <summary>How far a job is: plain values, taken at one moment.</summary>

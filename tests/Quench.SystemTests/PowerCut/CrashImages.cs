@@ -12,7 +12,7 @@ internal enum Cut
     /// <summary>Any of them arrived, in any combination.</summary>
     Subset,
 
-    /// <summary>All but the last arrived, and of that one only some of its sectors.</summary>
+    /// <summary>All but the last arrived, and of that one only some parts.</summary>
     Torn,
 }
 
@@ -47,10 +47,12 @@ internal sealed class CrashDisk(PageMap durable, long length) : IFuseFile
 }
 
 /// <summary>Makes disks as power cuts leave them, at rising positions of one log: each is built on the last one's flushed part.</summary>
-internal sealed class CrashImages(IReadOnlyList<LogRecord> log, long length, Random random)
+/// <param name="log">What was recorded.</param>
+/// <param name="length">Bytes of the disk.</param>
+/// <param name="tornUnit">Bytes that the drive writes whole or not at all: a torn write consists of such parts.</param>
+/// <param name="random">Decides what arrives.</param>
+internal sealed class CrashImages(IReadOnlyList<LogRecord> log, long length, int tornUnit, Random random)
 {
-    private const int Sector = 512;
-
     private readonly PageMap _durable = new(); // all records before _flushed
     private int _flushed;
 
@@ -104,11 +106,11 @@ internal sealed class CrashImages(IReadOnlyList<LogRecord> log, long length, Ran
     private void Tear(LogRecord record, CrashDisk disk)
     {
         byte[] bytes = record.Bytes ?? new byte[Math.Min(record.Length, 1 << 20)];
-        for (int at = 0; at < bytes.Length; at += Sector)
+        for (int at = 0; at < bytes.Length; at += tornUnit)
         {
             if (random.Next(2) == 0)
             {
-                disk.Write(record.Offset + at, bytes.AsSpan(at, Math.Min(Sector, bytes.Length - at)));
+                disk.Write(record.Offset + at, bytes.AsSpan(at, Math.Min(tornUnit, bytes.Length - at)));
             }
         }
     }

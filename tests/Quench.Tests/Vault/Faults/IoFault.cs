@@ -80,6 +80,22 @@ internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
         File.ResolveLinkTarget($"/proc/self/fd/{file.DangerousGetHandle()}", returnFinalTarget: false)!.FullName;
 }
 
+/// <summary>Syncs fail and nobody hears of it: as the base library has it on Linux. (docs/decisions/0002)</summary>
+internal sealed class HiddenSyncErrors : IIoFaults
+{
+    /// <summary>Whether one has failed.</summary>
+    internal bool HitSync { get; private set; }
+
+    public int? Answer(IoCall call, string? path, SafeFileHandle? file)
+    {
+        bool isSync = call is IoCall.Sync or IoCall.SyncDirectory;
+        HitSync |= isSync;
+        return isSync ? 0 : null;
+    }
+
+    public int Shorten(IoCall call, int length) => length;
+}
+
 /// <summary>Every transfer is cut short somewhere. Thread-safe.</summary>
 internal sealed class ShortTransfers(int seed) : IIoFaults
 {

@@ -60,6 +60,16 @@ public sealed partial class IoFaultTests
     }
 
     [Fact]
+    public async Task A_sync_error_that_is_hidden_is_what_these_tests_would_catch()
+    {
+        Assert.SkipUnless(FaultPoint.Exists, "needs a debug build");
+        using IoLab lab = await IoLab.CreateAsync();
+        HiddenSyncErrors hidden = new();
+        await UnderAsync(hidden, () => lab.BackupAsync());
+        Assert.True(lab.Acknowledged && hidden.HitSync, "what is refused above would have been there to see");
+    }
+
+    [Fact]
     public async Task The_scenarios_reach_every_place_where_the_local_directory_calls_the_system()
     {
         Assert.SkipUnless(FaultPoint.Exists, "needs a debug build");
