@@ -58,6 +58,9 @@ public sealed partial class BackupSession : IAsyncDisposable
     /// <summary>The session's id.</summary>
     public Guid Id => _session.SessionId;
 
+    /// <summary>The garbage collection that it had seen when it began; 0 when there had been none.</summary>
+    internal long Generation => _generation;
+
     /// <summary>What it has done so far. May be asked at any time.</summary>
     public SessionTotals Totals
     {

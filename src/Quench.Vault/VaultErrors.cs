@@ -79,6 +79,9 @@ internal static class VaultErrors
     internal static QuenchException DamagedCollection(string name) => new(
         "VAULT-034", $"{name} is damaged, so what a garbage collection condemned is not known; nothing was written", "verify the vault");
 
+    internal static QuenchException SameVault(Guid vault) => new(
+        "VAULT-051", $"source and target of the copy are the same vault ({vault:N})", "name another vault with --to") { Effect = "nothing was written" };
+
     internal static QuenchException UnreadableChunk(string chunk, string volume, long offset, string why) => new(
         "VAULT-041",
         string.Create(CultureInfo.InvariantCulture, $"chunk {chunk} of volume {volume}, at offset {offset}, can't be read: {why}"),

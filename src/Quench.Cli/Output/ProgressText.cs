@@ -16,6 +16,7 @@ internal static class ProgressText
         JobPhase.Proving => "proving",
         JobPhase.Restoring => "restoring",
         JobPhase.Verifying => "verifying",
+        JobPhase.Copying => "copying",
         _ => "finishing",
     };
 

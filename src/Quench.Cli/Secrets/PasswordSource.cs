@@ -20,10 +20,16 @@ internal static class PasswordSource
     /// <summary>The variable that holds a new password itself.</summary>
     public const string NewVariable = "QUENCH_NEW_PASSWORD";
 
+    /// <summary>The variable that holds the password of the vault that points are copied to.</summary>
+    public const string TargetVariable = "QUENCH_TO_PASSWORD";
+
     private const int LongestSecret = 64 * 1024;
 
     /// <summary>Gets a password that is to open a vault which another one opens now. On a terminal it is asked for twice.</summary>
     public static Task<Secret> GetNewAsync(CliHost host, CancellationToken cancellationToken) => GetAsync(host, NewVariable, isNew: true, cancellationToken);
+
+    /// <summary>Gets the password of the vault that points are copied to.</summary>
+    public static Task<Secret> GetForTargetAsync(CliHost host, CancellationToken cancellationToken) => GetAsync(host, TargetVariable, isNew: false, cancellationToken);
 
     /// <summary>Gets the password.</summary>
     /// <param name="host">Whose variables and terminal.</param>
@@ -71,8 +77,13 @@ internal static class PasswordSource
             return await FromDescriptorAsync(variable, descriptor, cancellationToken);
         }
 
-        string what = variable == Variable ? "no password was given" : "no new password was given";
-        return FromTerminal(host.Terminal ?? throw None(what, WaysToGive(variable)), isNew);
+        string what = variable switch
+        {
+            NewVariable => "no new password was given",
+            TargetVariable => "no password of the vault to copy to was given",
+            _ => "no password was given",
+        };
+        return FromTerminal(host.Terminal ?? throw None(what, WaysToGive(variable)), variable, isNew);
     }
 
     private static async Task<Secret> FromFileAsync(string variable, string path, CancellationToken cancellationToken)
@@ -137,11 +148,11 @@ internal static class PasswordSource
         }
     }
 
-    private static Secret FromTerminal(ITerminal terminal, bool isNew)
+    private static Secret FromTerminal(ITerminal terminal, string variable, bool isNew)
     {
         if (!isNew)
         {
-            return terminal.ReadSecret("password of the vault: ");
+            return terminal.ReadSecret(variable == TargetVariable ? "password of the vault to copy to: " : "password of the vault: ");
         }
 
         Secret first = terminal.ReadSecret("new password: ");

@@ -10,7 +10,7 @@ internal sealed class SecretEnvironment
 
     public SecretEnvironment()
     {
-        foreach (string name in new[] { PasswordSource.Variable, PasswordSource.NewVariable })
+        foreach (string name in new[] { PasswordSource.Variable, PasswordSource.NewVariable, PasswordSource.TargetVariable })
         {
             _secrets[name] = Environment.GetEnvironmentVariable(name);
             Environment.SetEnvironmentVariable(name, null);

@@ -20,6 +20,9 @@ public enum JobPhase
 
     /// <summary>Making the result durable.</summary>
     Finishing,
+
+    /// <summary>Copying points into another vault.</summary>
+    Copying,
 }
 
 /// <summary>How far a job is: plain values, taken at one moment.</summary>

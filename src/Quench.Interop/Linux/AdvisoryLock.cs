@@ -12,7 +12,14 @@ public static partial class AdvisoryLock
     /// <summary>Takes the lock if nobody has it. It lasts until the handle is closed.</summary>
     public static bool TryTake(SafeFileHandle file)
     {
-        if (flock(file, LOCK_EX | LOCK_NB) == 0)
+        int result;
+        do
+        {
+            result = FaultPoint.Answers(IoCall.Lock, null, file, out int answer) ? answer : flock(file, LOCK_EX | LOCK_NB);
+        }
+        while (result != 0 && Marshal.GetLastPInvokeError() == (int)Errno.EINTR);
+
+        if (result == 0)
         {
             return true;
         }

@@ -48,6 +48,15 @@ internal static unsafe partial class LibC
     [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int statx(int directory, string path, int flags, uint mask, Statx* status);
 
+    [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int mkdir(string path, uint mode);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int unlink(string path);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial nint getdents64(SafeFileHandle fd, byte* buffer, nuint count);
+
     [LibraryImport(Libraries.LibC, SetLastError = true)]
     internal static partial int fcntl(SafeFileHandle fd, int command, nint argument);
 

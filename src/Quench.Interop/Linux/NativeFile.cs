@@ -17,6 +17,7 @@ public static unsafe partial class NativeFile
     private const ulong RESOLVE_NO_MAGICLINKS = 2;
     private const ulong RESOLVE_NO_SYMLINKS = 4;
     private const ulong RESOLVE_BENEATH = 8;
+    private const int SEEK_END = 2;
     private const int SEEK_DATA = 3;
     private const int SEEK_HOLE = 4;
 
@@ -29,7 +30,7 @@ public static unsafe partial class NativeFile
         int fd;
         do
         {
-            fd = LibC.open(path, flags.ToNative(), mode);
+            fd = FaultPoint.Answers(IoCall.Open, path, null, out int answer) ? answer : LibC.open(path, flags.ToNative(), mode);
         }
         while (fd < 0 && Marshal.GetLastPInvokeError() == (int)Errno.EINTR);
 
@@ -84,7 +85,9 @@ public static unsafe partial class NativeFile
         {
             while (done < into.Length)
             {
-                nint count = LibC.pread(file, buffer + done, (nuint)Shorten(into.Length - done), offset + done);
+                nint count = FaultPoint.Answers(IoCall.Read, null, file, out int answer)
+                    ? answer
+                    : LibC.pread(file, buffer + done, (nuint)FaultPoint.Shorten(IoCall.Read, Shorten(into.Length - done)), offset + done);
                 if (count > 0)
                 {
                     done += (int)count;
@@ -122,7 +125,9 @@ public static unsafe partial class NativeFile
         {
             while (done < source.Length)
             {
-                nint count = LibC.pwrite(file, buffer + done, (nuint)Shorten(source.Length - done), offset + done);
+                nint count = FaultPoint.Answers(IoCall.Write, null, file, out int answer)
+                    ? answer
+                    : LibC.pwrite(file, buffer + done, (nuint)FaultPoint.Shorten(IoCall.Write, Shorten(source.Length - done)), offset + done);
                 if (count > 0)
                 {
                     done += (int)count;
@@ -163,7 +168,8 @@ public static unsafe partial class NativeFile
     }
 
     /// <summary>Makes content and metadata durable. After a failure the file's state is unknown: abandon it, never retry. (fsync(2))</summary>
-    public static void Sync(SafeFileHandle file) => Check(LibC.fsync(file), "fsync");
+    public static void Sync(SafeFileHandle file) =>
+        Check(FaultPoint.Answers(IoCall.Sync, null, file, out int answer) ? answer : LibC.fsync(file), "fsync");
 
     /// <summary>Makes content, and the metadata needed to read it, durable. (fdatasync(2))</summary>
     public static void SyncData(SafeFileHandle file) => Check(LibC.fdatasync(file), "fdatasync");
@@ -175,7 +181,8 @@ public static unsafe partial class NativeFile
     public static void SyncDirectory(string path)
     {
         using SafeFileHandle directory = Open(path, OpenMode.ReadOnly | OpenMode.Directory);
-        if (LibC.fsync(directory) != 0)
+        int result = FaultPoint.Answers(IoCall.SyncDirectory, path, directory, out int answer) ? answer : LibC.fsync(directory);
+        if (result != 0)
         {
             throw LinuxErrorException.FromLastError("fsync directory", path);
         }
@@ -188,7 +195,10 @@ public static unsafe partial class NativeFile
     /// <returns>False when the target name is taken; nothing has changed then.</returns>
     public static bool TryRenameNoReplace(string from, string to)
     {
-        if (LibC.renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        int result = FaultPoint.Answers(IoCall.Rename, from, null, out int answer)
+            ? answer
+            : LibC.renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+        if (result == 0)
         {
             return true;
         }
@@ -199,8 +209,11 @@ public static unsafe partial class NativeFile
     /// <summary>The facts of a path, links followed; null when nothing is there.</summary>
     public static FileStatus? TryGetStatus(string path, bool followLinks = true)
     {
-        LibC.Statx status;
-        if (LibC.statx(AT_FDCWD, path, followLinks ? 0 : AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &status) != 0)
+        LibC.Statx status = default;
+        int result = FaultPoint.Answers(IoCall.Status, path, null, out int answer)
+            ? answer
+            : LibC.statx(AT_FDCWD, path, followLinks ? 0 : AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &status);
+        if (result != 0)
         {
             return Marshal.GetLastPInvokeError() is (int)Errno.ENOENT or (int)Errno.ENOTDIR
                 ? null

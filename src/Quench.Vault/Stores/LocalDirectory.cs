@@ -20,7 +20,7 @@ public sealed partial class LocalDirectory : IHealingStore
     private const string FileSystemsOwn = "lost+found";
     private const int Attempts = 3;
     private const int FileBits = 0x180; // 0600
-    private const UnixFileMode FolderMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private const int FolderBits = 0x1C0; // 0700
 
     private readonly ConcurrentDictionary<string, bool> _readyFolders = new(StringComparer.Ordinal); // exist durably, swept of leftovers
 
@@ -89,18 +89,19 @@ public sealed partial class LocalDirectory : IHealingStore
         Stack<string> folders = new([top]);
         while (folders.TryPop(out string? folder))
         {
-            foreach (FileSystemInfo entry in Guard($"listing {folder}", () => Entries(folder)))
+            foreach (DirectoryEntry entry in Guard($"listing {folder}", () => NativeFile.TryReadDirectory(folder)) ?? [])
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                string name = Path.GetRelativePath(Location, entry.FullName);
-                if (entry is DirectoryInfo { LinkTarget: null } && ObjectName.IsValid(name))
+                string path = Path.Combine(folder, entry.Name);
+                string name = Path.GetRelativePath(Location, path);
+                if (entry.Kind == FileKind.Directory && ObjectName.IsValid(name))
                 {
-                    folders.Push(entry.FullName);
+                    folders.Push(path);
                 }
                 else if (!IsTemporary(entry.Name) && name != FileSystemsOwn && name.StartsWith(prefix, StringComparison.Ordinal))
                 {
-                    bool isObject = entry is FileInfo { LinkTarget: null } && ObjectName.IsValid(name);
-                    yield return new StoredObject(name, entry is FileInfo file ? LengthOf(file) : 0, !isObject);
+                    bool isFile = entry.Kind == FileKind.Regular;
+                    yield return new StoredObject(name, isFile ? Guard($"listing {name}", () => LengthOf(path)) : 0, !isFile || !ObjectName.IsValid(name));
                 }
             }
         }
@@ -115,11 +116,8 @@ public sealed partial class LocalDirectory : IHealingStore
         return Task.Run(
             () => Guard($"deleting {name}", () =>
             {
-                if (File.Exists(path))
-                {
-                    File.Delete(path);
-                    NativeFile.SyncDirectory(Path.GetDirectoryName(path)!);
-                }
+                NativeFile.TryDelete(path);
+                SyncIfThere(Path.GetDirectoryName(path)!); // also when it was gone: whoever deleted it may not have come to this
             }),
             cancellationToken);
     }
@@ -130,27 +128,20 @@ public sealed partial class LocalDirectory : IHealingStore
     private static bool IsTemporary(string fileName) =>
         fileName.StartsWith(TemporaryPrefix, StringComparison.Ordinal) || fileName.StartsWith(AsidePrefix, StringComparison.Ordinal);
 
-    private static long LengthOf(FileInfo file)
-    {
-        try
-        {
-            return file.Length;
-        }
-        catch (FileNotFoundException)
-        {
-            return 0; // deleted while it was listed: the caller finds out when it reads
-        }
-    }
+    /// <summary>A file's length; 0 when it was deleted while it was listed: the caller finds out when it reads.</summary>
+    private static long LengthOf(string path) => NativeFile.TryGetStatus(path, followLinks: false)?.Length ?? 0;
 
-    private static FileSystemInfo[] Entries(string folder)
+    private static bool IsFolder(string path) => NativeFile.TryGetStatus(path) is { Kind: FileKind.Directory };
+
+    private static void SyncIfThere(string folder)
     {
         try
         {
-            return new DirectoryInfo(folder).GetFileSystemInfos();
+            NativeFile.SyncDirectory(folder);
         }
-        catch (DirectoryNotFoundException)
+        catch (LinuxErrorException failure) when (failure.Errno is Errno.ENOENT or Errno.ENOTDIR)
         {
-            return [];
+            // no folder, no object
         }
     }
 
@@ -174,7 +165,7 @@ public sealed partial class LocalDirectory : IHealingStore
             return null;
         }
 
-        byte[] content = new byte[RandomAccess.GetLength(file)];
+        byte[] content = new byte[NativeFile.GetLength(file)];
         NativeFile.ReadExactly(file, content, 0);
         return content;
     }
@@ -216,7 +207,7 @@ public sealed partial class LocalDirectory : IHealingStore
         {
             if (!renamed)
             {
-                File.Delete(temporary);
+                Abandon(temporary);
             }
         }
 
@@ -228,6 +219,19 @@ public sealed partial class LocalDirectory : IHealingStore
         return renamed;
     }
 
+    /// <summary>Deletes an unfinished put as well as may be: what stays is swept later, and why the put failed is what counts now.</summary>
+    private static void Abandon(string temporary)
+    {
+        try
+        {
+            NativeFile.TryDelete(temporary);
+        }
+        catch (LinuxErrorException)
+        {
+            // told by the failure of the put, which is on its way
+        }
+    }
+
     /// <summary>Makes a folder exist durably, and clears it of what dead writers left. Once for each folder and store.</summary>
     private void MakeReady(string folder)
     {
@@ -237,10 +241,10 @@ public sealed partial class LocalDirectory : IHealingStore
         }
 
         Stack<string> toSync = new(); // folders whose entry in their parent may not be durable
-        for (string at = folder; at.Length >= Location.Length || !Directory.Exists(at); at = Path.GetDirectoryName(at)!)
+        for (string at = folder; at.Length >= Location.Length || !IsFolder(at); at = Path.GetDirectoryName(at)!)
         {
             // Below our own directory another process may have made one and not synced it yet; above it only what is missing concerns us.
-            if (at.Length > Location.Length || !Directory.Exists(at))
+            if (at.Length > Location.Length || !IsFolder(at))
             {
                 toSync.Push(at);
             }
@@ -248,7 +252,7 @@ public sealed partial class LocalDirectory : IHealingStore
 
         foreach (string next in toSync)
         {
-            MakeFolder(next);
+            NativeFile.TryMakeDirectory(next, FolderBits);
             NativeFile.SyncDirectory(Path.GetDirectoryName(next)!);
         }
 
@@ -256,24 +260,15 @@ public sealed partial class LocalDirectory : IHealingStore
         _readyFolders[folder] = true;
     }
 
-    private static void MakeFolder(string path)
-    {
-        if (!OperatingSystem.IsLinux())
-        {
-            throw new PlatformNotSupportedException("a local directory store needs Linux: its promises are fsync(2)'s and renameat2(2)'s");
-        }
-
-        Directory.CreateDirectory(path, FolderMode);
-    }
-
     private static void Sweep(string folder)
     {
-        foreach (string path in Directory.EnumerateFiles(folder, TemporaryPrefix + "*"))
+        foreach (DirectoryEntry entry in (NativeFile.TryReadDirectory(folder) ?? []).Where(entry => IsTemporary(entry.Name)))
         {
+            string path = Path.Combine(folder, entry.Name);
             using SafeFileHandle? file = TryOpen(path);
             if (file is not null && AdvisoryLock.TryTake(file))
             {
-                File.Delete(path);
+                NativeFile.TryDelete(path);
             }
         }
     }

@@ -29,6 +29,9 @@ internal sealed class ProcessRun : IDisposable
 
     internal bool HasExited => _process.HasExited;
 
+    /// <summary>What it said on standard output; complete when it has ended.</summary>
+    internal Task<string> Output => _output;
+
     internal static ProcessRun Start(ProcessStartInfo start)
     {
         start.UseShellExecute = false;
@@ -59,8 +62,10 @@ internal sealed class ProcessRun : IDisposable
     }
 
     /// <summary>Kills it at a moment from now (SIGKILL), unless it ends by itself first.</summary>
+    /// <param name="moment">From now.</param>
+    /// <param name="wholeTree">Also what it has started.</param>
     /// <returns>Whether it was killed.</returns>
-    internal async Task<bool> KillAfterAsync(TimeSpan moment)
+    internal async Task<bool> KillAfterAsync(TimeSpan moment, bool wholeTree = false)
     {
         using CancellationTokenSource end = new(moment);
         try
@@ -70,7 +75,7 @@ internal sealed class ProcessRun : IDisposable
         }
         catch (OperationCanceledException)
         {
-            _process.Kill();
+            _process.Kill(wholeTree);
             await _process.WaitForExitAsync();
             return true;
         }

@@ -1,0 +1,139 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Microsoft.Win32.SafeHandles;
+using Quench.Interop.Linux;
+
+namespace Quench.Tests.Vault.Faults;
+
+/// <summary>How a system call fails.</summary>
+/// <param name="Error">What the kernel would have said.</param>
+/// <param name="Sticky">From that call on every call that can fail so does; otherwise one.</param>
+public readonly record struct IoFaultKind(Errno Error, bool Sticky)
+{
+    /// <summary>Which calls fail in which way. (The manual pages' own lists, and what disks do.)</summary>
+    private static readonly Dictionary<Errno, IoCall[]> s_who = new()
+    {
+        [Errno.EIO] = Enum.GetValues<IoCall>(),
+        [Errno.ENOSPC] = [IoCall.Open, IoCall.Write, IoCall.Sync, IoCall.SyncDirectory, IoCall.Rename, IoCall.MakeDirectory],
+        [Errno.EDQUOT] = [IoCall.Open, IoCall.Write, IoCall.Sync, IoCall.SyncDirectory, IoCall.Rename, IoCall.MakeDirectory],
+        [Errno.EMFILE] = [IoCall.Open],
+        [Errno.EINTR] = [IoCall.Open, IoCall.Read, IoCall.Write, IoCall.ReadDirectory, IoCall.Lock],
+    };
+
+    /// <summary>Every kind; an interruption that never ends is none.</summary>
+    internal static IEnumerable<IoFaultKind> All => s_who.Keys.SelectMany(error =>
+        error == Errno.EINTR ? [new IoFaultKind(error, false)] : (IoFaultKind[])[new(error, false), new(error, true)]);
+
+    /// <summary>Whether the caller is to notice nothing.</summary>
+    internal bool IsAbsorbed => Error == Errno.EINTR;
+
+    internal bool Concerns(IoCall call) => s_who[Error].Contains(call);
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Error} {(Sticky ? "for good" : "once")}";
+}
+
+/// <summary>Makes the n-th of the system calls that can fail so fail, and remembers what must follow from it. Thread-safe.</summary>
+internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
+{
+    private readonly ConcurrentDictionary<string, bool> _unsynced = new(StringComparer.Ordinal); // files whose sync failed
+    private int _calls;
+
+    internal bool Fired => Volatile.Read(ref _calls) >= failAt;
+
+    /// <summary>A sync has failed: nothing may be acknowledged.</summary>
+    internal bool HitSync { get; private set; }
+
+    /// <summary>A file whose sync had failed was given its name all the same; null when none was.</summary>
+    internal string? NamedUnsynced { get; private set; }
+
+    public int? Answer(IoCall call, string? path, SafeFileHandle? file)
+    {
+        if (call == IoCall.Rename && _unsynced.ContainsKey(path!))
+        {
+            NamedUnsynced = path;
+        }
+
+        if (!kind.Concerns(call))
+        {
+            return null;
+        }
+
+        int number = Interlocked.Increment(ref _calls);
+        if (number != failAt && !(kind.Sticky && number > failAt))
+        {
+            return null;
+        }
+
+        HitSync |= call is IoCall.Sync or IoCall.SyncDirectory;
+        if (call == IoCall.Sync)
+        {
+            _unsynced.TryAdd(PathOf(file!), true);
+        }
+
+        return (int)kind.Error;
+    }
+
+    public int Shorten(IoCall call, int length) => length;
+
+    private static string PathOf(SafeFileHandle file) =>
+        File.ResolveLinkTarget($"/proc/self/fd/{file.DangerousGetHandle()}", returnFinalTarget: false)!.FullName;
+}
+
+/// <summary>Syncs fail and nobody hears of it: as the base library has it on Linux. (docs/decisions/0002)</summary>
+internal sealed class HiddenSyncErrors : IIoFaults
+{
+    /// <summary>Whether one has failed.</summary>
+    internal bool HitSync { get; private set; }
+
+    public int? Answer(IoCall call, string? path, SafeFileHandle? file)
+    {
+        bool isSync = call is IoCall.Sync or IoCall.SyncDirectory;
+        HitSync |= isSync;
+        return isSync ? 0 : null;
+    }
+
+    public int Shorten(IoCall call, int length) => length;
+}
+
+/// <summary>Every transfer is cut short somewhere. Thread-safe.</summary>
+internal sealed class ShortTransfers(int seed) : IIoFaults
+{
+    private readonly Lock _gate = new(); // guards the one below
+    private readonly Random _random = new(seed);
+
+    public int? Answer(IoCall call, string? path, SafeFileHandle? file) => null;
+
+    public int Shorten(IoCall call, int length)
+    {
+        lock (_gate)
+        {
+            return _random.Next(1, length + 1);
+        }
+    }
+}
+
+/// <summary>Notes from which lines of a source file system calls are made. Thread-safe.</summary>
+internal sealed class CallSites(string fileName) : IIoFaults
+{
+    private readonly ConcurrentDictionary<int, bool> _lines = [];
+
+    /// <summary>Lines of the file, counted from 1.</summary>
+    internal IEnumerable<int> Lines => _lines.Keys;
+
+    public int? Answer(IoCall call, string? path, SafeFileHandle? file)
+    {
+        foreach (StackFrame frame in new StackTrace(fNeedFileInfo: true).GetFrames())
+        {
+            if (frame.GetFileName()?.EndsWith(fileName, StringComparison.Ordinal) == true)
+            {
+                _lines.TryAdd(frame.GetFileLineNumber(), true);
+                break;
+            }
+        }
+
+        return null;
+    }
+
+    public int Shorten(IoCall call, int length) => length;
+}

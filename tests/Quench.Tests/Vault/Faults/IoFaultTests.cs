@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Quench.Blocks;
+using Quench.Interop.Linux;
+using Xunit;
+
+namespace Quench.Tests.Vault.Faults;
+
+/// <summary>
+/// The n-th system call below the local directory fails, for n = 1, 2, … until none fails any more, in each way in which it can. Every seventh n is tried
+/// unless QUENCH_IO_STRIDE says otherwise; 1 is all of them.
+/// </summary>
+public sealed partial class IoFaultTests
+{
+    private static readonly int s_stride =
+        int.TryParse(Environment.GetEnvironmentVariable("QUENCH_IO_STRIDE"), CultureInfo.InvariantCulture, out int stride) && stride > 0 ? stride : 7;
+
+    public static TheoryData<string> Scenarios => [.. IoScenarios.All.Keys];
+
+    [Theory]
+    [MemberData(nameof(Scenarios))]
+    public async Task Whatever_system_call_fails_nothing_is_acknowledged_that_is_not_so(string scenario)
+    {
+        Assert.SkipUnless(FaultPoint.Exists, "needs a debug build");
+        int phase = TestSeed.NewRandom().Next(s_stride);
+        using IoLab start = await IoLab.CreateAsync();
+        int runs = 0;
+        int failed = 0;
+        foreach (IoFaultKind kind in IoFaultKind.All)
+        {
+            bool fired = true;
+            for (int n = 1 + phase; fired; n += s_stride)
+            {
+                using IoLab lab = IoLab.CopyOf(start);
+                IoFault fault = new(kind, n);
+                await RunAsync(scenario, lab, fault, $"{scenario}: {kind} at call {n}");
+                Assert.True(lab.Acknowledged || !kind.IsAbsorbed, $"{scenario}: {kind} at call {n} was not absorbed");
+                Assert.False(lab.Acknowledged && fault.HitSync, $"{scenario}: {kind} at call {n}: a sync failed and all was said to be well");
+                Assert.Null(fault.NamedUnsynced);
+                fired = fault.Fired;
+                runs++;
+                failed += lab.Acknowledged ? 0 : 1;
+                await lab.DemandAsync();
+            }
+        }
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"{scenario}: {runs} runs with a failing call (stride {s_stride}), {failed} of them failed as they should");
+        Assert.True(failed > 0);
+    }
+
+    [Theory]
+    [MemberData(nameof(Scenarios))]
+    public async Task Transfers_that_are_cut_short_are_finished(string scenario)
+    {
+        Assert.SkipUnless(FaultPoint.Exists, "needs a debug build");
+        using IoLab lab = await IoLab.CreateAsync();
+        await UnderAsync(new ShortTransfers(TestSeed.NewRandom().Next()), () => IoScenarios.All[scenario](lab));
+        Assert.True(lab.Acknowledged);
+        await lab.DemandAsync();
+    }
+
+    [Fact]
+    public async Task A_sync_error_that_is_hidden_is_what_these_tests_would_catch()
+    {
+        Assert.SkipUnless(FaultPoint.Exists, "needs a debug build");
+        using IoLab lab = await IoLab.CreateAsync();
+        HiddenSyncErrors hidden = new();
+        await UnderAsync(hidden, () => lab.BackupAsync());
+        Assert.True(lab.Acknowledged && hidden.HitSync, "what is refused above would have been there to see");
+    }
+
+    [Fact]
+    public async Task The_scenarios_reach_every_place_where_the_local_directory_calls_the_system()
+    {
+        Assert.SkipUnless(FaultPoint.Exists, "needs a debug build");
+        CallSites sites = new("LocalDirectory.cs");
+        using IoLab start = await IoLab.CreateAsync();
+        foreach (Func<IoLab, Task> scenario in IoScenarios.All.Values)
+        {
+            using IoLab lab = IoLab.CopyOf(start);
+            await UnderAsync(sites, () => scenario(lab));
+        }
+
+        string[] source = await File.ReadAllLinesAsync(
+            Path.Combine(VaultLab.RepositoryRoot(), "src/Quench.Vault/Stores/LocalDirectory.cs"), TestContext.Current.CancellationToken);
+        int[] calls = [.. Enumerable.Range(1, source.Length).Where(line => SystemCall().IsMatch(source[line - 1]))];
+        int[] missed = [.. calls.Except(sites.Lines).Where(line => !OnlyOnFailure(source, line))];
+        TestContext.Current.TestOutputHelper?.WriteLine($"{calls.Length} call sites, {calls.Length - missed.Length} reached");
+        Assert.True(missed.Length == 0, string.Join('\n', missed.Select(line => $"never reached, {line}: {source[line - 1].Trim()}")));
+        Assert.True(calls.Length >= 15);
+    }
+
+    /// <summary>What is called only when something else has failed is reached by the faults themselves.</summary>
+    private static bool OnlyOnFailure(string[] source, int line) =>
+        source.Take(line).Reverse().First(text => MethodHead().IsMatch(text)).Contains("Abandon(", StringComparison.Ordinal);
+
+    private static async Task RunAsync(string scenario, IoLab lab, IoFault fault, string what)
+    {
+        try
+        {
+            await UnderAsync(fault, () => IoScenarios.All[scenario](lab));
+        }
+        catch (QuenchException failure)
+        {
+            Assert.Matches("^[A-Z]+-[0-9]{3}$", failure.Code);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            Assert.Fail($"{what}: a bare {failure}");
+        }
+    }
+
+    private static async Task UnderAsync(IIoFaults faults, Func<Task> work)
+    {
+        FaultPoint.Set(faults); // for this method and what it calls: it does not flow back to the caller
+        await work();
+    }
+
+    [GeneratedRegex(@"\b(NativeFile|AdvisoryLock)\.\w+\(")]
+    private static partial Regex SystemCall();
+
+    [GeneratedRegex(@"^    (private|public|internal) .*\(")]
+    private static partial Regex MethodHead();
+}
