@@ -39,6 +39,16 @@ internal static class ObjectNames
 
     internal static string Condemned(long generation) => $"{Collections}{Digits(generation)}/condemned";
 
+    internal static string Sweep(long generation) => $"{Collections}{Digits(generation)}/sweep";
+
+    internal static string Done(long generation) => $"{Collections}{Digits(generation)}/done";
+
+    /// <summary>The parity of a pack: nothing without it.</summary>
+    internal static string ParityOf(Guid pack) => "parity/" + Pack(pack)[Packs.Length..];
+
+    /// <summary>Where the second copy of a small object lies, if it has one.</summary>
+    internal static string CopyOf(string name) => "copies/" + name;
+
     internal static string Pack(Guid id)
     {
         string hex = Hex(id);

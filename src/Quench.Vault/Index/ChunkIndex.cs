@@ -125,7 +125,7 @@ internal sealed class ChunkIndex : IChunkIndex
         }
     }
 
-    /// <summary>Says where a chunk is. Of several places the first that can be relied on stays.</summary>
+    /// <summary>Says where a chunk is. Of several places the first of the best stays: one to rely on, or else one that can at least be read.</summary>
     internal void Add(ChunkId id, int pack, int offset, int sealedLength, ChunkMeta meta)
     {
         lock (_gate)
@@ -137,12 +137,14 @@ internal sealed class ChunkIndex : IChunkIndex
             }
 
             ref Location place = ref _locations[ordinal >> PageBits][ordinal & (PageLength - 1)];
-            if (isNew || _packs[place.Pack] is { IsPresent: false } or { IsCondemned: true })
+            if (isNew || Worth(_packs[pack]) > Worth(_packs[place.Pack]))
             {
                 place = new Location(pack, offset, sealedLength, meta.Bits);
             }
         }
     }
+
+    private static int Worth(IndexedPack pack) => !pack.IsPresent ? 0 : pack.IsCondemned ? 1 : 2;
 
     private readonly record struct Location(int Pack, int Offset, int SealedLength, uint Meta);
 }

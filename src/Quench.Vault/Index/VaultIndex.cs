@@ -17,6 +17,7 @@ internal sealed class VaultIndex(IObjectStore store, VaultKeys keys) : IDisposab
     private readonly Dictionary<string, string> _damaged = new(StringComparer.Ordinal);
     private Dictionary<Guid, long> _listed = []; // packs in the store, with their lengths
     private volatile ChunkIndex _chunks = new();
+    private HashSet<Guid> _condemned = []; // packs not to be relied on, as of the last refresh
     private bool _loaded;
 
     /// <summary>The index as of the last refresh.</summary>
@@ -41,6 +42,7 @@ internal sealed class VaultIndex(IObjectStore store, VaultKeys keys) : IDisposab
         try
         {
             HashSet<Guid> condemned = await ReadCollectionsAsync(cancellationToken);
+            _condemned = condemned;
             List<string> names = [];
             await foreach (StoredObject found in store.ListAsync(ObjectNames.Indexes, cancellationToken))
             {
@@ -95,7 +97,7 @@ internal sealed class VaultIndex(IObjectStore store, VaultKeys keys) : IDisposab
         await _refreshing.WaitAsync(cancellationToken);
         try
         {
-            await ReadDirectoriesAsync([], cancellationToken);
+            await ReadDirectoriesAsync(_condemned, cancellationToken); // a pack that is being deleted is in no index object any more
         }
         finally
         {
@@ -109,19 +111,25 @@ internal sealed class VaultIndex(IObjectStore store, VaultKeys keys) : IDisposab
     private async Task<HashSet<Guid>> ReadCollectionsAsync(CancellationToken cancellationToken)
     {
         HashSet<Guid> condemned = [];
+        HashSet<long> begun = [];
+        HashSet<long> done = [];
         long generation = 0;
         DamagedCollection = null;
         await foreach (StoredObject found in store.ListAsync(ObjectNames.Collections, cancellationToken))
         {
-            if (!ObjectNames.TryParseNumber(found.Name, ObjectNames.Collections, out long number))
+            if (ObjectNames.TryParseNumber(found.Name, ObjectNames.Collections, out long number))
             {
-                continue;
+                generation = Math.Max(generation, number);
+                _ = (found.Name == ObjectNames.Condemned(number) && begun.Add(number)) || (found.Name == ObjectNames.Done(number) && done.Add(number));
             }
+        }
 
-            generation = Math.Max(generation, number);
-            if (found.Name == ObjectNames.Condemned(number) && !await TryReadCondemnedAsync(found.Name, condemned, cancellationToken))
+        // What a finished generation condemned is either deleted, or was taken back and stays.
+        foreach (long number in begun.Where(number => !done.Contains(number)))
+        {
+            if (!await TryReadCondemnedAsync(ObjectNames.Condemned(number), condemned, cancellationToken))
             {
-                DamagedCollection = found.Name;
+                DamagedCollection = ObjectNames.Condemned(number);
             }
         }
 

@@ -103,14 +103,15 @@ internal sealed class PointCatalog(IObjectStore store, VaultKeys keys)
             ? new CommitFacts(commit.Verdict, commit.PointId, commit.PointHash.ToArray(), TimeOf(commit))
             : null;
 
-    private async Task<RecoveryPoint> ReadManifestAsync(Guid session, CommitFacts commit, CancellationToken cancellationToken)
+    private async Task<RecoveryPoint?> ReadManifestAsync(Guid session, CommitFacts commit, CancellationToken cancellationToken)
     {
         (_, Guid id, byte[] hash, DateTimeOffset committed) = commit;
         string name = ObjectNames.Point(id);
         byte[]? bytes = await store.GetAsync(name, cancellationToken);
         if (bytes is null)
         {
-            return Damaged(id, session, committed, $"its manifest {name} is missing");
+            // Forgotten and collected since the tombstones were read, or lost.
+            return await IsForgottenAsync(id, cancellationToken) ? null : Damaged(id, session, committed, $"its manifest {name} is missing");
         }
 
         byte[]? body = SHA256.HashData(bytes).AsSpan().SequenceEqual(hash) ? keys.TryOpenEnvelope(EnvelopeKind.Point, name, bytes) : null;
@@ -118,6 +119,12 @@ internal sealed class PointCatalog(IObjectStore store, VaultKeys keys)
         return point is not null && point.Id == id && point.SessionId == session
             ? point
             : Damaged(id, session, committed, $"its manifest {name} is damaged");
+    }
+
+    private async Task<bool> IsForgottenAsync(Guid point, CancellationToken cancellationToken)
+    {
+        string name = ObjectNames.Forget(point);
+        return await store.GetAsync(name, cancellationToken) is { } bytes && keys.TryOpenEnvelope(EnvelopeKind.Forget, name, bytes) is not null;
     }
 
     /// <summary>When a point was committed: the best that is known of one whose manifest is damaged. Times out of range count as unknown.</summary>

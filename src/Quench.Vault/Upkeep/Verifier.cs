@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using Quench.Blocks;
+using Quench.Vault.Collection;
 using Quench.Vault.Format;
 using Quench.Vault.Index;
 using Quench.Vault.Keys;
@@ -36,7 +37,7 @@ internal sealed class Verifier(
             await CheckObjectsAsync(level, cancellationToken);
         }
 
-        CheckPackList(only is null);
+        await CheckPackListAsync(only is null, cancellationToken);
         if (level >= VerifyLevel.Structure)
         {
             await CheckMapsAsync(points, cancellationToken);
@@ -44,7 +45,8 @@ internal sealed class Verifier(
             await NameBadChunksAsync(points, cancellationToken);
         }
 
-        return new VerifyReport(level, points.Count, _packs, _needed.Count, _readBytes, [.. _damage]) { Foreign = _foreign };
+        IReadOnlyList<VaultDamage> damage = await CollectedSince.WithoutForgottenAsync([.. _damage], catalog, cancellationToken);
+        return new VerifyReport(level, points.Count, _packs, _needed.Count, _readBytes, damage) { Foreign = _foreign };
     }
 
     private void Report(string what, Guid? point = null) => _damage.Enqueue(new VaultDamage(what, point));
@@ -129,9 +131,11 @@ internal sealed class Verifier(
     };
 
     /// <summary>Every pack that the index names must be there; whether a point needs it is told by the maps.</summary>
-    private void CheckPackList(bool everything)
+    private async Task CheckPackListAsync(bool everything, CancellationToken cancellationToken)
     {
-        foreach (IndexedPack pack in index.Chunks.Packs.Where(pack => everything && !pack.IsPresent))
+        List<IndexedPack> absent = [.. index.Chunks.Packs.Where(pack => everything && !pack.IsPresent)];
+        HashSet<Guid> collected = absent.Count == 0 ? [] : await new CollectionLog(store, keys).AllSweptAsync(cancellationToken);
+        foreach (IndexedPack pack in absent.Where(pack => !collected.Contains(pack.Id)))
         {
             Report(index.Listed.TryGetValue(pack.Id, out long length)
                 ? $"{ObjectNames.Pack(pack.Id)} has {length} bytes and should have {pack.Length}"
@@ -208,6 +212,11 @@ internal sealed class Verifier(
     private async Task CheckPackAsync(Guid id, long length, VerifyLevel level, bool everything, CancellationToken cancellationToken)
     {
         PackContents? contents = await PackReader.TryReadAsync(store, keys, id, length, cancellationToken);
+        if (contents is null && (await new CollectionLog(store, keys).AllSweptAsync(cancellationToken)).Contains(id))
+        {
+            return; // collected since the packs were listed
+        }
+
         if (contents is null)
         {
             Report($"the directory of {ObjectNames.Pack(id)} does not open: the pack is damaged");
@@ -244,7 +253,7 @@ internal sealed class Verifier(
             Memory<byte> pack = rented.AsMemory(0, (int)length);
             if (!await store.TryReadAsync(ObjectNames.Pack(id), 0, pack, cancellationToken))
             {
-                Report($"{ObjectNames.Pack(id)} was there when the packs were listed and can't be read now");
+                await ReportUnlessCollectedAsync(id, cancellationToken);
             }
             else
             {
@@ -254,6 +263,14 @@ internal sealed class Verifier(
         finally
         {
             ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    private async Task ReportUnlessCollectedAsync(Guid pack, CancellationToken cancellationToken)
+    {
+        if (!(await new CollectionLog(store, keys).AllSweptAsync(cancellationToken)).Contains(pack))
+        {
+            Report($"{ObjectNames.Pack(pack)} was there when the packs were listed and can't be read now");
         }
     }
 
