@@ -31,7 +31,8 @@ internal sealed class Marker(CollectorTools tools)
                 await WalkAsync(point, volume, live, doubts, cancellationToken);
             }
 
-            progress?.Report(new PruneProgress("mark", ++live.Points, listing.Points.Count));
+            live.Points++;
+            progress?.Report(new PruneProgress("mark", live.Points, listing.Points.Count));
         }
 
         ThrowIfAny(doubts);
