@@ -57,6 +57,8 @@ internal static class CommandLine
             ShowCommand.Make(host),
             VerifyCommand.Make(host),
             RestoreCommand.Make(host),
+            ForgetCommand.Make(host),
+            Commands.Vault.VaultCommand.Make(host),
         };
 
     /// <summary>In the list of commands the first sentence of each is enough; its own help has the rest.</summary>
