@@ -13,14 +13,35 @@ namespace Quench.Vault.Collection;
 internal sealed class Marker(CollectorTools tools)
 {
     private const int MaxDoubts = 100;
+    private const int Attempts = 5;
 
     /// <summary>Marks.</summary>
     /// <exception cref="QuenchException">VAULT-071: something that says what is needed can't be read.</exception>
     internal async Task<LiveSet> RunAsync(IProgress<PruneProgress>? progress, CancellationToken cancellationToken)
     {
-        PointListing listing = await tools.Catalog.ReadAsync(cancellationToken);
-        List<string> doubts = [.. listing.Points.Where(point => point.Damage is not null).Select(point => $"of recovery point {point.ShortId}, {point.Damage}")];
-        ThrowIfAny(doubts);
+        for (int attempt = 1; ; attempt++)
+        {
+            PointListing listing = await tools.Catalog.ReadAsync(cancellationToken);
+            List<(Guid Point, string What)> doubts =
+                [.. listing.Points.Where(point => point.Damage is not null).Select(point => (point.Id, $"of recovery point {point.ShortId}, {point.Damage}"))];
+            LiveSet? live = doubts.Count > 0 ? null : await MarkAsync(listing, doubts, progress, cancellationToken);
+            if (live is not null && doubts.Count == 0)
+            {
+                return live;
+            }
+
+            // What can't be read may have been forgotten and collected by others since the points were listed.
+            HashSet<Guid> still = [.. (await tools.Catalog.ReadAsync(cancellationToken)).Points.Select(point => point.Id)];
+            if (attempt == Attempts || doubts.Exists(doubt => still.Contains(doubt.Point)))
+            {
+                throw VaultErrors.InDoubt([.. doubts.Select(doubt => doubt.What)]);
+            }
+        }
+    }
+
+    private async Task<LiveSet> MarkAsync(
+        PointListing listing, List<(Guid Point, string What)> doubts, IProgress<PruneProgress>? progress, CancellationToken cancellationToken)
+    {
         IChunkIndex index = await tools.Index.RefreshAsync(cancellationToken);
         await tools.Index.RecoverAsync(cancellationToken);
         LiveSet live = new(index) { Forgotten = listing.Forgotten };
@@ -35,7 +56,6 @@ internal sealed class Marker(CollectorTools tools)
             progress?.Report(new PruneProgress("mark", live.Points, listing.Points.Count));
         }
 
-        ThrowIfAny(doubts);
         return live;
     }
 
@@ -64,13 +84,13 @@ internal sealed class Marker(CollectorTools tools)
         return needed;
     }
 
-    private async Task WalkAsync(RecoveryPoint point, VolumeRecord volume, LiveSet live, List<string> doubts, CancellationToken cancellationToken)
+    private async Task WalkAsync(RecoveryPoint point, VolumeRecord volume, LiveSet live, List<(Guid Point, string What)> doubts, CancellationToken cancellationToken)
     {
         void Doubt(ChunkId page, string why)
         {
             if (doubts.Count < MaxDoubts)
             {
-                doubts.Add($"page {page} of the map of volume {volume.Name}, recovery point {point.ShortId}, can't be read: {why}");
+                doubts.Add((point.Id, $"page {page} of the map of volume {volume.Name}, recovery point {point.ShortId}, can't be read: {why}"));
             }
         }
 
@@ -92,13 +112,5 @@ internal sealed class Marker(CollectorTools tools)
             Unreadable = (page, why, _) => Doubt(page, why),
         };
         await walk.RunAsync(cancellationToken);
-    }
-
-    private static void ThrowIfAny(List<string> doubts)
-    {
-        if (doubts.Count > 0)
-        {
-            throw VaultErrors.InDoubt(doubts);
-        }
     }
 }

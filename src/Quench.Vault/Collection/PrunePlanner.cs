@@ -27,12 +27,12 @@ internal sealed class PrunePlanner(CollectorTools tools, CollectionLog log, Sess
         return new PrunePlan
         {
             Points = live.Points,
-            Packs = tools.Index.Listed.Count,
-            PackBytes = tools.Index.Listed.Values.Sum(),
+            Packs = choice.Listed.Count,
+            PackBytes = choice.Listed.Values.Sum(),
             DeadPacks = choice.Dead.Count,
-            DeadBytes = choice.Dead.Sum(pack => tools.Index.Listed[pack]),
+            DeadBytes = choice.Dead.Sum(pack => choice.Listed[pack]),
             RepackedPacks = choice.Repack.Count,
-            RepackedBytes = choice.Repack.Sum(pack => tools.Index.Listed[pack]),
+            RepackedBytes = choice.Repack.Sum(pack => choice.Listed[pack]),
             KeptBytes = choice.Repack.Sum(live.BytesIn),
             SmallObjects = small,
             Unfinished = state.IsUnfinished ? state.Number : 0,
@@ -68,14 +68,14 @@ internal sealed class PrunePlanner(CollectorTools tools, CollectionLog log, Sess
 
     private async Task<Choice> ChooseAsync(LiveSet live, HashSet<Guid> spared, double repackBelow, CancellationToken cancellationToken)
     {
-        Choice choice = new([], [], []);
+        Choice choice = new([], [], [], tools.Index.Listed);
         if (live.Missing.Count > 0)
         {
             choice.Warnings.Add($"{live.Missing.Count} chunks that recovery points need are in no pack; quench verify names them");
         }
 
         Dictionary<Guid, IndexedPack> known = tools.Index.Chunks.Packs.ToDictionary(pack => pack.Id);
-        foreach ((Guid id, long length) in tools.Index.Listed.OrderBy(pack => pack.Key))
+        foreach ((Guid id, long length) in choice.Listed.OrderBy(pack => pack.Key))
         {
             if (!known.TryGetValue(id, out IndexedPack? pack))
             {
@@ -119,5 +119,5 @@ internal sealed class PrunePlanner(CollectorTools tools, CollectionLog log, Sess
         return foreign;
     }
 
-    private sealed record Choice(List<Guid> Dead, List<Guid> Repack, List<string> Warnings);
+    private sealed record Choice(List<Guid> Dead, List<Guid> Repack, List<string> Warnings, IReadOnlyDictionary<Guid, long> Listed);
 }
