@@ -41,6 +41,7 @@ public sealed class RetentionCommandTests : IDisposable
         long before = Size();
         await DoneAsync("vault", "prune", "--dry-run");
         Assert.Contains("delete  2 packs", _host.Output.ToString(), StringComparison.Ordinal);
+        _host.HasTerminal = false;
         Assert.Equal(ExitCodes.Usage, await _host.RunAsync(Token, "vault", "prune"));
         await DoneAsync("vault", "prune", "--yes", "--json");
         using JsonDocument summary = JsonDocument.Parse(_host.LastLine);
