@@ -59,6 +59,7 @@ internal static class CommandLine
             ShowCommand.Make(host),
             VerifyCommand.Make(host),
             RestoreCommand.Make(host),
+            ForgetCommand.Make(host),
             ServeCommand.Make(host),
             VaultCommand.Make(host),
         };

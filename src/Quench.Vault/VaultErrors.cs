@@ -133,4 +133,30 @@ internal static class VaultErrors
 
     internal static QuenchException CannotHeal(string location) => new(
         "VAULT-081", $"the store {location} can't put a healed object in a damaged one's place", "repair the vault where it is a local directory; nothing was changed");
+
+    internal static QuenchException NoSuchPoint(string prefix) => new(
+        "VAULT-023", $"the vault holds no recovery point {prefix}", "see `quench list`");
+
+    internal static QuenchException InDoubt(IReadOnlyList<string> doubts) => new(
+        "VAULT-071",
+        $"nothing was deleted: what the recovery points need is in doubt, because {doubts[0]}" + (doubts.Count > 1 ? $", and {doubts.Count - 1} more" : ""),
+        "quench verify names all damage; repair it, or forget the recovery points that it hurts, then prune again");
+
+    internal static QuenchException UntrustedClock(string what) => new(
+        "VAULT-072", $"nothing was deleted: {what}", "set this machine's clock; if it is right, say --trust-clock");
+
+    internal static QuenchException BrokenCollection(string name) => new(
+        "VAULT-073",
+        $"nothing was deleted: {name} is damaged, so what an unfinished garbage collection was about to delete is not known",
+        "bring this object back from a copy of the vault; backups and restores are not affected");
+
+    internal static QuenchException UnwiseForget(string what) => new(
+        "VAULT-074", $"nothing was forgotten: {what}", "look at the plan with --dry-run; if it is meant, give the consent that it asks for");
+
+    internal static string FutureWords(IReadOnlyCollection<RecoveryPoint> points, DateTimeOffset now) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{points.Count} recovery {(points.Count == 1 ? "point is" : "points are")} dated later than now ({now:u}), {points.First().ShortId} of {points.First().Instant:u} for one");
+
+    internal static string ClockWords((DateTimeOffset When, string What) seen, DateTimeOffset now) => string.Create(
+        CultureInfo.InvariantCulture, $"the clock shows {now:u}, and {seen.What} was written at {seen.When:u}");
 }

@@ -8,7 +8,7 @@ using Quench.Vault.Stores;
 namespace Quench.Vault;
 
 /// <summary>What opening a vault has found: its keys and settings. (§4)</summary>
-internal sealed record VaultOpening(VaultKeys Keys, int ChunkSize, int PackTarget, string Version, DateTimeOffset Created, ulong WriterFeatures)
+internal sealed record VaultOpening(VaultKeys Keys, int ChunkSize, int PackTarget, string Version, DateTimeOffset Created, ulong WriterFeatures, ulong CollectorFeatures)
 {
     /// <summary>The slot that opened it.</summary>
     internal required Guid Slot { get; init; }
@@ -50,6 +50,16 @@ internal sealed record VaultOpening(VaultKeys Keys, int ChunkSize, int PackTarge
         if ((WriterFeatures & ~KnownFeatures) != 0)
         {
             throw VaultErrors.UnknownFeatures(location, WriterFeatures & ~KnownFeatures, "writing");
+        }
+    }
+
+    /// <summary>Refuses to delete what this program does not understand. (§4.2)</summary>
+    internal void CheckCollectable(string location)
+    {
+        CheckWritable(location);
+        if ((CollectorFeatures & ~KnownFeatures) != 0)
+        {
+            throw VaultErrors.UnknownFeatures(location, CollectorFeatures & ~KnownFeatures, "collecting");
         }
     }
 
@@ -144,6 +154,11 @@ internal sealed record VaultOpening(VaultKeys Keys, int ChunkSize, int PackTarge
         FormatObject facts = new(format);
         string version = string.Create(CultureInfo.InvariantCulture, $"{facts.MajorVersion}.{facts.MinorVersion}");
         DateTimeOffset created = DateTimeOffset.FromUnixTimeMilliseconds(config.Created);
-        return new VaultOpening(keys, config.ChunkSize, config.PackTarget, version, created, facts.WriterFeatures) { Slot = slot, Format = format, Parity = settings };
+        return new VaultOpening(keys, config.ChunkSize, config.PackTarget, version, created, facts.WriterFeatures, facts.CollectorFeatures)
+        {
+            Slot = slot,
+            Format = format,
+            Parity = settings,
+        };
     }
 }

@@ -24,9 +24,23 @@ public static class VolumeCapture
     /// <returns>The committed point: durable.</returns>
     /// <exception cref="QuenchException">
     /// SNAP-104 (exit code 20): the snapshot broke; IMG-110: the volume can't be read; IMG-122 (exit code 22): the proof failed;
-    /// and what the vault throws. No point has been committed then.
+    /// and what the vault throws. No point has been committed then. A session that a garbage collection revoked (VAULT-031) is begun again once,
+    /// if there is a proof to make: then nothing of the snapshot has been let go of, and all of it can be read again.
     /// </exception>
     public static async Task<CaptureResult> RunAsync(
+        CaptureRequest request, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await CaptureAsync(request, vault, activity, clock, cancellationToken);
+        }
+        catch (QuenchException failure) when (failure.Code == "VAULT-031" && request.Prove)
+        {
+            return await CaptureAsync(request, vault, activity, clock, cancellationToken);
+        }
+    }
+
+    private static async Task<CaptureResult> CaptureAsync(
         CaptureRequest request, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken)
     {
         ISnapshot snapshot = request.Snapshot;

@@ -9,6 +9,8 @@ namespace Quench.Vault;
 /// <summary>Reads chunks by id out of packs. Thread-safe.</summary>
 internal sealed class ChunkReader(IObjectStore store, VaultKeys keys, VaultIndex index, ChunkOpenerPool openers)
 {
+    private const int Attempts = 4;
+
     /// <summary>Reads and opens a chunk.</summary>
     /// <param name="id">Its id; not the hole's.</param>
     /// <param name="type">The type it must have.</param>
@@ -17,16 +19,34 @@ internal sealed class ChunkReader(IObjectStore store, VaultKeys keys, VaultIndex
     /// <returns>Null when the plaintext is what the id names; otherwise why it can't be had.</returns>
     internal async ValueTask<string?> TryReadAsync(ChunkId id, byte type, Memory<byte> plaintext, CancellationToken cancellationToken)
     {
-        if (await index.FindAsync(id, cancellationToken) is not { } place)
+        Guid gone = default;
+        for (int attempt = 1; ; attempt++)
         {
-            return "no pack holds it";
-        }
+            if (await index.FindAsync(id, cancellationToken) is not { } place)
+            {
+                return "no pack holds it";
+            }
 
-        if (place.Meta.Type != type || place.Meta.PlainLength != plaintext.Length)
-        {
-            return $"the index says that it is of type {place.Meta.Type} with {place.Meta.PlainLength} bytes, not of type {type} with {plaintext.Length}";
-        }
+            if (place.Meta.Type != type || place.Meta.PlainLength != plaintext.Length)
+            {
+                return $"the index says that it is of type {place.Meta.Type} with {place.Meta.PlainLength} bytes, not of type {type} with {plaintext.Length}";
+            }
 
+            (bool isThere, string? why) = await TryReadAtAsync(place, id, plaintext, cancellationToken);
+            if (isThere || place.Pack.Id == gone || attempt == Attempts)
+            {
+                return why;
+            }
+
+            gone = place.Pack.Id; // a garbage collection may have moved the chunk since the index was read: look again
+        }
+    }
+
+    /// <summary>Reads and opens a chunk at its place.</summary>
+    /// <returns>Whether there is anything at that place, and what is wrong.</returns>
+    private async ValueTask<(bool IsThere, string? Why)> TryReadAtAsync(
+        ChunkPlace place, ChunkId id, Memory<byte> plaintext, CancellationToken cancellationToken)
+    {
         string name = ObjectNames.Pack(place.Pack.Id);
         byte[] rented = ArrayPool<byte>.Shared.Rent(place.SealedLength);
         try
@@ -34,11 +54,11 @@ internal sealed class ChunkReader(IObjectStore store, VaultKeys keys, VaultIndex
             Memory<byte> sealedBytes = rented.AsMemory(0, place.SealedLength);
             if (!await store.TryReadAsync(name, place.Offset, sealedBytes, cancellationToken))
             {
-                place.Pack.IsPresent = false; // the next one who asks for a chunk of it looks further
-                return $"{name} is missing, or ends before it";
+                place.Pack.IsPresent = false; // whoever asks for a chunk of it next looks further
+                return (false, $"{name} is missing, or ends before it");
             }
 
-            return TryOpen(place, id, sealedBytes.Span, plaintext.Span) ? null : $"{name} is damaged there, at offset {place.Offset}";
+            return (true, TryOpen(place, id, sealedBytes.Span, plaintext.Span) ? null : $"{name} is damaged there, at offset {place.Offset}");
         }
         finally
         {

@@ -30,6 +30,8 @@ internal readonly ref struct FormatObject(ReadOnlySpan<byte> bytes)
 
     internal ulong WriterFeatures => ReadUInt64LittleEndian(_bytes[40..]);
 
+    internal ulong CollectorFeatures => ReadUInt64LittleEndian(_bytes[48..]);
+
     internal long Created => ReadInt64LittleEndian(_bytes[56..]);
 
     /// <summary>Whether these are the beginnings of a format object of any version at all.</summary>
@@ -48,7 +50,7 @@ internal readonly ref struct FormatObject(ReadOnlySpan<byte> bytes)
             && ReadUInt16LittleEndian(bytes[14..]) == 0;
     }
 
-    internal static byte[] Write(Guid vaultId, long created, ushort major = Major, ulong reader = 0, ulong writer = 0)
+    internal static byte[] Write(Guid vaultId, long created, ushort major = Major, ulong reader = 0, ulong writer = 0, ulong collector = 0)
     {
         byte[] bytes = new byte[Size];
         Magic.CopyTo(bytes);
@@ -58,6 +60,7 @@ internal readonly ref struct FormatObject(ReadOnlySpan<byte> bytes)
         vaultId.TryWriteBytes(bytes.AsSpan(16), bigEndian: true, out _);
         WriteUInt64LittleEndian(bytes.AsSpan(32), reader);
         WriteUInt64LittleEndian(bytes.AsSpan(40), writer);
+        WriteUInt64LittleEndian(bytes.AsSpan(48), collector);
         WriteInt64LittleEndian(bytes.AsSpan(56), created);
         SHA256.HashData(bytes.AsSpan(0, Hashed), bytes.AsSpan(Hashed));
         return bytes;

@@ -24,6 +24,8 @@ internal readonly ref struct IndexBody(ReadOnlySpan<byte> bytes)
 
     internal int EntryCount => ReadInt32LittleEndian(_bytes[24..]);
 
+    internal long Generation => ReadInt64LittleEndian(_bytes[96..]);
+
     internal ReadOnlySpan<byte> WrappedKey => _bytes.Slice(32, PackFooter.WrappedKeySize);
 
     internal Guid PackId(int pack) => new(PackAt(pack)[..16], bigEndian: true);

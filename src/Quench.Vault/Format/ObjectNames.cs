@@ -45,6 +45,8 @@ internal static class ObjectNames
 
     internal static string Condemned(long generation) => $"{Collections}{Digits(generation)}/condemned";
 
+    internal static string Sweep(long generation) => $"{Collections}{Digits(generation)}/sweep";
+
     internal static string Done(long generation) => $"{Collections}{Digits(generation)}/done";
 
     internal static string Pack(Guid id)

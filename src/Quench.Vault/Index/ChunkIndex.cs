@@ -134,13 +134,13 @@ internal sealed class ChunkIndex(IndexCache? cache, IndexLimits limits) : IChunk
         }
     }
 
-    /// <summary>Says where a chunk is. Of several places the first that can be relied on stays.</summary>
+    /// <summary>Says where a chunk is. Of several places the first of the best stays: one to rely on, or else one that can at least be read.</summary>
     internal void Add(ChunkId id, int pack, int offset, int sealedLength, ChunkMeta meta)
     {
         lock (_gate)
         {
             bool isKnown = TryFindForAdding(id, out IndexRecord known);
-            if (isKnown && (_packs[known.Pack].CanBeReliedOn || (known.Pack == pack && known.Offset == offset)))
+            if (isKnown && Worth(_packs[pack]) <= Worth(_packs[known.Pack]))
             {
                 return;
             }
@@ -301,4 +301,6 @@ internal sealed class ChunkIndex(IndexCache? cache, IndexLimits limits) : IChunk
             return false;
         }
     }
+
+    private static int Worth(IndexedPack pack) => !pack.IsPresent ? 0 : pack.IsCondemned ? 1 : 2;
 }

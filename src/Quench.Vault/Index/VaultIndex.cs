@@ -34,7 +34,7 @@ internal sealed class VaultIndex : IDisposable
     private IndexCache _cache;
     private Dictionary<Guid, long> _listed = []; // packs in the store, with their lengths
     private volatile ChunkIndex _chunks;
-    private HashSet<Guid> _condemned = [];
+    private HashSet<Guid> _condemned = []; // packs not to be relied on, as of the last refresh
     private bool _loaded;
 
     /// <summary>An index of nothing yet, with no lasting cache.</summary>
@@ -246,19 +246,25 @@ internal sealed class VaultIndex : IDisposable
     private async Task<HashSet<Guid>> ReadCollectionsAsync(CancellationToken cancellationToken)
     {
         HashSet<Guid> condemned = [];
+        HashSet<long> begun = [];
+        HashSet<long> done = [];
         long generation = 0;
         DamagedCollection = null;
         await foreach (StoredObject found in _store.ListAsync(ObjectNames.Collections, cancellationToken))
         {
-            if (!ObjectNames.TryParseNumber(found.Name, ObjectNames.Collections, out long number))
+            if (ObjectNames.TryParseNumber(found.Name, ObjectNames.Collections, out long number))
             {
-                continue;
+                generation = Math.Max(generation, number);
+                _ = (found.Name == ObjectNames.Condemned(number) && begun.Add(number)) || (found.Name == ObjectNames.Done(number) && done.Add(number));
             }
+        }
 
-            generation = Math.Max(generation, number);
-            if (found.Name == ObjectNames.Condemned(number) && !await TryReadCondemnedAsync(found.Name, condemned, cancellationToken))
+        // What a finished generation condemned is either deleted, or was taken back and stays.
+        foreach (long number in begun.Where(number => !done.Contains(number)))
+        {
+            if (!await TryReadCondemnedAsync(ObjectNames.Condemned(number), condemned, cancellationToken))
             {
-                DamagedCollection = found.Name;
+                DamagedCollection = ObjectNames.Condemned(number);
             }
         }
 

@@ -101,11 +101,16 @@ internal sealed class PointCatalog(IObjectStore store, VaultKeys keys)
             ? new CommitFacts(commit.Verdict, commit.PointId, commit.PointHash.ToArray(), TimeOf(commit))
             : null;
 
-    private async Task<RecoveryPoint> ReadManifestAsync(Guid session, CommitFacts commit, CancellationToken cancellationToken)
+    private async Task<RecoveryPoint?> ReadManifestAsync(Guid session, CommitFacts commit, CancellationToken cancellationToken)
     {
         (_, Guid id, _, DateTimeOffset committed) = commit;
         string name = ObjectNames.Point(id);
         RootReading<RecoveryPoint> read = await RootCopies.TryReadEitherAsync(store, name, bytes => TryReadManifest(name, bytes, session, commit), cancellationToken);
+        if (read.Value is null && read.IsMissing && await IsForgottenAsync(id, cancellationToken))
+        {
+            return null; // forgotten and collected since the tombstones were read
+        }
+
         return read.Value ?? Damaged(id, session, committed, $"its manifest {name} is {(read.IsMissing ? "missing" : "damaged")}");
     }
 
@@ -113,6 +118,12 @@ internal sealed class PointCatalog(IObjectStore store, VaultKeys keys)
     {
         byte[]? body = SHA256.HashData(bytes).AsSpan().SequenceEqual(commit.PointHash) ? keys.TryOpenEnvelope(EnvelopeKind.Point, name, bytes) : null;
         return body is not null && PointCodec.TryRead(body) is { } point && point.Id == commit.PointId && point.SessionId == session ? point : null;
+    }
+
+    private async Task<bool> IsForgottenAsync(Guid point, CancellationToken cancellationToken)
+    {
+        string name = ObjectNames.Forget(point);
+        return await store.GetAsync(name, cancellationToken) is { } bytes && keys.TryOpenEnvelope(EnvelopeKind.Forget, name, bytes) is not null;
     }
 
     /// <summary>When a point was committed: the best that is known of one whose manifest is damaged. Times out of range count as unknown.</summary>

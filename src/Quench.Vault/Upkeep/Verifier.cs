@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using Quench.Vault.Collection;
 using Quench.Vault.Format;
 using Quench.Vault.Index;
 using Quench.Vault.Keys;
@@ -48,7 +49,7 @@ internal sealed class Verifier(
         }
 
         await CheckRootsAsync(only, level, cancellationToken);
-        CheckPackList(only is null);
+        await CheckPackListAsync(only is null, cancellationToken);
         await CheckParityListAsync(only is null ? indexed : [], cancellationToken);
         if (level >= VerifyLevel.Structure)
         {
@@ -57,7 +58,8 @@ internal sealed class Verifier(
             await NameBadChunksAsync(points, cancellationToken);
         }
 
-        return new VerifyReport(level, points.Count, _packs, _needed.Count, _readBytes, [.. _damage])
+        IReadOnlyList<VaultDamage> damage = await CollectedSince.WithoutForgottenAsync([.. _damage], catalog, cancellationToken);
+        return new VerifyReport(level, points.Count, _packs, _needed.Count, _readBytes, damage)
         {
             Foreign = _foreign,
             WithoutCopy = _withoutCopy,
@@ -184,9 +186,11 @@ internal sealed class Verifier(
     };
 
     /// <summary>Every pack that the index names must be there; whether a point needs it is told by the maps.</summary>
-    private void CheckPackList(bool everything)
+    private async Task CheckPackListAsync(bool everything, CancellationToken cancellationToken)
     {
-        foreach (IndexedPack pack in index.Chunks.Packs.Where(pack => everything && !pack.IsPresent))
+        List<IndexedPack> absent = [.. index.Chunks.Packs.Where(pack => everything && !pack.IsPresent)];
+        HashSet<Guid> collected = absent.Count == 0 ? [] : await new CollectionLog(store, keys).AllSweptAsync(cancellationToken);
+        foreach (IndexedPack pack in absent.Where(pack => !collected.Contains(pack.Id)))
         {
             Report(index.Listed.TryGetValue(pack.Id, out long length)
                 ? $"{ObjectNames.Pack(pack.Id)} has {length} bytes and should have {pack.Length}"
@@ -205,7 +209,9 @@ internal sealed class Verifier(
             }
         }
 
-        foreach (Guid pack in indexed.Where(pack => index.Listed.ContainsKey(pack) && !_withParity.Contains(pack)))
+        List<Guid> without = [.. indexed.Where(pack => index.Listed.ContainsKey(pack) && !_withParity.Contains(pack))];
+        HashSet<Guid> collected = without.Count == 0 ? [] : await new CollectionLog(store, keys).AllSweptAsync(cancellationToken);
+        foreach (Guid pack in without.Where(pack => !collected.Contains(pack)))
         {
             Report($"{ObjectNames.Parity(pack)} is missing, so its pack can't be healed when it rots");
         }
@@ -291,6 +297,11 @@ internal sealed class Verifier(
     private async Task CheckPackAsync(Guid id, long length, VerifyLevel level, bool everything, CancellationToken cancellationToken)
     {
         PackContents? contents = await PackReader.TryReadAsync(store, keys, id, length, cancellationToken);
+        if (contents is null && (await new CollectionLog(store, keys).AllSweptAsync(cancellationToken)).Contains(id))
+        {
+            return; // collected since the packs were listed
+        }
+
         if (contents is null)
         {
             Report($"the directory of {ObjectNames.Pack(id)} does not open: the pack is damaged");
@@ -327,7 +338,7 @@ internal sealed class Verifier(
             Memory<byte> pack = rented.AsMemory(0, (int)length);
             if (!await store.TryReadAsync(ObjectNames.Pack(id), 0, pack, cancellationToken))
             {
-                Report($"{ObjectNames.Pack(id)} was there when the packs were listed and can't be read now");
+                await ReportUnlessCollectedAsync(id, cancellationToken);
             }
             else if (CheckChunks(id, pack, contents ?? FromIndex(id), everything, cancellationToken) && contents is not null)
             {
@@ -337,6 +348,14 @@ internal sealed class Verifier(
         finally
         {
             ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    private async Task ReportUnlessCollectedAsync(Guid pack, CancellationToken cancellationToken)
+    {
+        if (!(await new CollectionLog(store, keys).AllSweptAsync(cancellationToken)).Contains(pack))
+        {
+            Report($"{ObjectNames.Pack(pack)} was there when the packs were listed and can't be read now");
         }
     }
 

@@ -9,6 +9,7 @@ internal static class VaultCommand
         new("vault", HelpText.Of("vault"))
         {
             KeyCommand.Make(host),
+            PruneCommand.Make(host),
             CopyCommand.Make(host),
             RepairCommand.Make(host),
             RebuildIndexCommand.Make(host),
