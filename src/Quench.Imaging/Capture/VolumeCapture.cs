@@ -48,7 +48,7 @@ public static class VolumeCapture
         CapturePlan plan = new(request.Analysis.Used, vault.Info.ChunkSize);
         await using BackupSession session = await vault.BeginAsync(request.Host, cancellationToken);
         Scan scan = await new ScanDecision(request, plan, session, vault.Info.Id).MakeAsync(cancellationToken);
-        if (scan.Upon is not null)
+        if (scan.Upon is not null && !request.Prove)
         {
             // What will not be read need not be protected any more: the diff area keeps old blocks of changed chunks only. A proof reads everything.
             await snapshot.KeepOnlyAsync(scan.ToRead.UsedInPlan(), cancellationToken);

@@ -126,7 +126,14 @@ internal sealed class TrackedVolume
         return new Snapshot(this, new ScriptedSnapshot(instant));
     }
 
-    private void Overwrite(Extent extent) => _random.NextBytes(_content.AsSpan((int)extent.Offset, (int)extent.Length));
+    /// <summary>Puts other bytes there: each differs from the one before it, so that a chunk that was written is a chunk that differs.</summary>
+    private void Overwrite(Extent extent)
+    {
+        foreach (ref byte one in _content.AsSpan((int)extent.Offset, (int)extent.Length))
+        {
+            one ^= (byte)_random.Next(1, 256);
+        }
+    }
 
     private VolumeChanges Tell(Guid vault) =>
         Answer is { } answer ? answer()
