@@ -51,8 +51,8 @@ internal sealed class PackMender(IHealingStore store, VaultKeys keys, ChunkOpene
         }
 
         byte[] present = new byte[length];
-        bool isWhole = listedLength is not null
-            && await Salvage.ReadAsync(store, ObjectNames.Pack(id), present, cancellationToken) && listedLength == length;
+        bool isWhole = listedLength is { } listed
+            && await Salvage.ReadAsync(store, ObjectNames.Pack(id), listed, present, cancellationToken) && listed == length;
         byte[] healed = [.. present];
         HealResult? byParity = TryHeal(id, healed, parity);
         if (isWhole && byParity is { Condition: PackCondition.Whole })

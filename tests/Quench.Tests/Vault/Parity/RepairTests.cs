@@ -107,6 +107,23 @@ public sealed class RepairTests
     }
 
     [Fact]
+    public async Task The_last_whole_chunk_of_a_cut_pack_survives_its_repair()
+    {
+        byte[] content = TestSeed.NewRandom().NextBytes(ChunkSize * 6);
+        Dictionary<string, byte[]> hurt = await NewVaultAsync(ParitySettings.None, content);
+        string pack = Largest(hurt, "packs/");
+        byte[] whole = hurt[pack];
+        for (int length = whole.Length - 1; length > 64; length -= 997)
+        {
+            hurt[pack] = whole[..length];
+            MemoryStore store = await StoreOfAsync(hurt);
+            HashSet<(int, long)> before = await ReadableAsync(store, [content]);
+            await RepairAsync(store);
+            Assert.True(before.IsSubsetOf(await ReadableAsync(store, [content])), $"cut to {length}");
+        }
+    }
+
+    [Fact]
     public async Task A_rehearsal_says_the_same_and_changes_nothing()
     {
         Random random = TestSeed.NewRandom();
