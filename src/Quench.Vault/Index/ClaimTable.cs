@@ -7,6 +7,7 @@ namespace Quench.Vault.Index;
 internal sealed class ClaimTable
 {
     private const int ShardBits = 4;
+    private const int RoomAtFirst = 4096; // a shard's part of what goes into one index object: so it seldom grows
 
     private readonly Shard[] _shards = [.. Enumerable.Range(0, 1 << ShardBits).Select(_ => new Shard())];
     private long _outstanding;
@@ -60,7 +61,7 @@ internal sealed class ClaimTable
     private sealed class Shard
     {
         private readonly Lock _gate = new(); // guards the one below
-        private readonly Dictionary<ChunkId, bool> _claims = []; // whether it has been added
+        private readonly Dictionary<ChunkId, bool> _claims = new(RoomAtFirst); // whether it has been added
 
         internal int Count
         {

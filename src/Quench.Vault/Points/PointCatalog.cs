@@ -92,7 +92,7 @@ internal sealed class PointCatalog(IObjectStore store, VaultKeys keys)
             null when read.IsMissing => null,
             null => Damaged(Guid.Empty, session, DateTimeOffset.MinValue, $"its commit key {name} is damaged"),
             { Verdict: Verdict.Revoked } => null,
-            { } commit => await ReadManifestAsync(session, commit, cancellationToken),
+            { } commit => await ReadManifestAsync(session, commit, read.IsLone, cancellationToken),
         };
     }
 
@@ -101,14 +101,14 @@ internal sealed class PointCatalog(IObjectStore store, VaultKeys keys)
             ? new CommitFacts(commit.Verdict, commit.PointId, commit.PointHash.ToArray(), TimeOf(commit))
             : null;
 
-    private async Task<RecoveryPoint?> ReadManifestAsync(Guid session, CommitFacts commit, CancellationToken cancellationToken)
+    private async Task<RecoveryPoint?> ReadManifestAsync(Guid session, CommitFacts commit, bool isLone, CancellationToken cancellationToken)
     {
         (_, Guid id, _, DateTimeOffset committed) = commit;
         string name = ObjectNames.Point(id);
         RootReading<RecoveryPoint> read = await RootCopies.TryReadEitherAsync(store, name, bytes => TryReadManifest(name, bytes, session, commit), cancellationToken);
-        if (read.Value is null && read.IsMissing && await IsForgottenAsync(id, cancellationToken))
+        if (read.Value is null && read.IsMissing && (isLone || await IsForgottenAsync(id, cancellationToken)))
         {
-            return null; // forgotten and collected since the tombstones were read
+            return null; // forgotten and collected: since the tombstones were read, or while whoever put that copy slept (§2.1)
         }
 
         return read.Value ?? Damaged(id, session, committed, $"its manifest {name} is {(read.IsMissing ? "missing" : "damaged")}");

@@ -7,7 +7,8 @@ namespace Quench.Vault.Roots;
 /// <summary>What was read of a root.</summary>
 /// <param name="Value">What the primary holds, or else the copy; null when neither checks out.</param>
 /// <param name="IsMissing">Neither is there.</param>
-internal readonly record struct RootReading<T>(T? Value, bool IsMissing)
+/// <param name="IsLone">The value is a copy's whose primary is not there at all.</param>
+internal readonly record struct RootReading<T>(T? Value, bool IsMissing, bool IsLone = false)
     where T : class;
 
 /// <summary>
@@ -65,7 +66,13 @@ internal static class RootCopies
         try
         {
             await store.PutAsync(CopyOf(name), content, cancellationToken);
-            return true;
+            if (await store.GetAsync(name, cancellationToken) is not null)
+            {
+                return true;
+            }
+
+            await store.DeleteAsync(CopyOf(name), cancellationToken); // its primary was removed while we slept: a copy would bring it back
+            return false;
         }
         catch (Exception failure) when (failure is QuenchException or OperationCanceledException)
         {
@@ -100,7 +107,7 @@ internal static class RootCopies
         StoreRead copy = await StoreRead.TryAsync(store, CopyOf(name), cancellationToken);
         if (copy.Content is { } second && open(second) is { } stored)
         {
-            return new RootReading<T>(stored, false);
+            return new RootReading<T>(stored, false, IsLone: primary is { Content: null, Failure: null });
         }
 
         primary.ThrowIfFailed();

@@ -45,6 +45,10 @@ internal sealed class RootHealer(IObjectStore store, RootJudge judge)
                 _lost.Add(state.Name);
             }
         }
+        else if (state.Primary == RootHalf.Missing && await IsCollectedAsync(state.Name, state.Content, cancellationToken))
+        {
+            _removed.Add(state.Name); // the collector's to delete, or its leftover
+        }
         else if (state.Primary != RootHalf.Sound)
         {
             await RestoreAsync(state.Name, state.Primary, state.Content, cancellationToken);
@@ -90,6 +94,28 @@ internal sealed class RootHealer(IObjectStore store, RootJudge judge)
         {
             _copied.Add(name);
         }
+    }
+
+    /// <summary>Whether a root that only its copy is left of belongs to a point that is forgotten, or of which nothing else is left. (§2.1)</summary>
+    private async Task<bool> IsCollectedAsync(string name, byte[] copy, CancellationToken cancellationToken)
+    {
+        if (name.StartsWith(ObjectNames.Points, StringComparison.Ordinal))
+        {
+            return ObjectNames.TryParseId(name, out Guid named) && await store.GetAsync(ObjectNames.Forget(named), cancellationToken) is not null;
+        }
+
+        if (!name.StartsWith(ObjectNames.Commits, StringComparison.Ordinal)
+            || judge.Keys.TryOpenEnvelope(EnvelopeKind.Commit, name, copy) is not { } body
+            || !CommitBody.TryRead(body, out CommitBody commit)
+            || commit.Verdict != Verdict.Committed)
+        {
+            return false;
+        }
+
+        string manifest = ObjectNames.Point(commit.PointId);
+        string tombstone = ObjectNames.Forget(commit.PointId);
+        return await store.GetAsync(tombstone, cancellationToken) is not null
+            || (await store.GetAsync(manifest, cancellationToken) is null && await store.GetAsync(RootCopies.CopyOf(manifest), cancellationToken) is null);
     }
 
     private async Task<bool> IsRemovedAsync(string name, CancellationToken cancellationToken) =>

@@ -180,6 +180,7 @@ internal sealed class Verifier(
         ObjectNames.Sessions => EnvelopeKind.Session,
         ObjectNames.Removals => EnvelopeKind.RemovedSlot,
         ObjectNames.Checks => EnvelopeKind.Check,
+        ObjectNames.Collections when name.EndsWith("/condemned", StringComparison.Ordinal) => EnvelopeKind.Condemned,
         ObjectNames.Collections when name.EndsWith("/sweep", StringComparison.Ordinal) => EnvelopeKind.Sweep,
         ObjectNames.Collections when name.EndsWith("/done", StringComparison.Ordinal) => EnvelopeKind.Done,
         _ => null,

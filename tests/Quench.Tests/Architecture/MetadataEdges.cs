@@ -110,7 +110,8 @@ internal sealed class MetadataEdges
                 code.Offset += 8;
                 break;
             case OperandType.InlineSwitch:
-                code.Offset += 4 * code.ReadInt32();
+                int targets = code.ReadInt32(); // first: it moves the offset itself
+                code.Offset += 4 * targets;
                 break;
             case OperandType.InlineType or OperandType.InlineMethod or OperandType.InlineField or OperandType.InlineTok:
                 Visit(MetadataTokens.EntityHandle(code.ReadInt32()));

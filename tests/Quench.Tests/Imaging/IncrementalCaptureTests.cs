@@ -7,6 +7,7 @@ using Quench.Snapshots;
 using Quench.Tests.Vault;
 using Quench.Vault;
 using Quench.Vault.Format;
+using Quench.Vault.Roots;
 using Quench.Vault.Stores;
 using Xunit;
 
@@ -260,7 +261,7 @@ public sealed class IncrementalCaptureTests
                 await OtherHand.ForgetAsync(store, point);
                 break;
             case "manifest gone":
-                await store.DeleteAsync(ObjectNames.Point(point), Token);
+                await RootCopies.DeleteAsync(store, ObjectNames.Point(point), Token);
                 break;
             case "pages gone":
                 await DropPacksAsync(store);

@@ -1,6 +1,7 @@
 using Quench.Blocks;
 using Quench.Vault;
 using Quench.Vault.Format;
+using Quench.Vault.Roots;
 using Quench.Vault.Stores;
 using Xunit;
 using static Quench.Tests.Vault.VaultLab;
@@ -65,7 +66,7 @@ public sealed class BaseImageTests
         RecoveryPoint damaged = await WriteWholeAsync(vault, 10, []);
         RecoveryPoint sound = await WriteWholeAsync(vault, 10, []);
         await OtherHand.ForgetAsync(store, forgotten.Id);
-        await store.DeleteAsync(ObjectNames.Point(damaged.Id), Token);
+        await RootCopies.DeleteAsync(store, ObjectNames.Point(damaged.Id), Token);
         await using BackupSession session = await vault.BeginAsync("host", Token);
         Assert.Contains("does not hold point", WhyNot(session, forgotten.Id), StringComparison.Ordinal);
         Assert.Contains("is damaged", WhyNot(session, damaged.Id), StringComparison.Ordinal);

@@ -145,7 +145,7 @@ public sealed class IndexRebuildTests
     {
         for (int calls = 1; ; calls++)
         {
-            Faults.FaultyStore counter = new(store, calls, Faults.Fault.Once);
+            Faults.FaultyStore counter = new(store, calls, Faults.Fault.Sticky);
             try
             {
                 await (await OpenAsync(counter)).DisposeAsync();

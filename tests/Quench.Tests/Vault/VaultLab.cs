@@ -19,9 +19,10 @@ internal static class VaultLab
     internal static async Task<BackupVault> CreateAsync(IObjectStore store, int chunkSize = ChunkSize) =>
         (await CreateWithCodeAsync(store, chunkSize)).Vault;
 
-    internal static async Task<(BackupVault Vault, string RecoveryCode)> CreateWithCodeAsync(IObjectStore store, int chunkSize = ChunkSize)
+    internal static async Task<(BackupVault Vault, string RecoveryCode)> CreateWithCodeAsync(
+        IObjectStore store, int chunkSize = ChunkSize, ParitySettings parity = default)
     {
-        VaultSettings settings = new() { ChunkSize = chunkSize, Kdf = Cheap };
+        VaultSettings settings = new() { ChunkSize = chunkSize, Kdf = Cheap, Parity = parity };
         CreatedVault created = await BackupVault.CreateAsync(store, settings, Password, TimeProvider.System, Cheap, Token);
         using SecretBytes code = created.RecoveryCode;
         return (created.Vault, Encoding.ASCII.GetString(code.Span));

@@ -1,7 +1,9 @@
+using System.Buffers.Binary;
 using Quench.Blocks;
 using Quench.Tests.Vault.Faults;
 using Quench.Vault;
 using Quench.Vault.Format;
+using Quench.Vault.Roots;
 using Quench.Vault.Stores;
 using Xunit;
 using static Quench.Tests.Vault.Collection.CollectionLab;
@@ -23,6 +25,7 @@ public sealed class CollectionDoubtTests
         await lab.ForgetAsync(gone);
         string name = prefix == "points/" ? ObjectNames.Point(hurt.Id) : ObjectNames.Commit(hurt.SessionId);
         await DamageAsync(lab, name, 60);
+        await DamageAsync(lab, RootCopies.CopyOf(name), 60);
         await RefusesAsync(lab, "VAULT-071", hurt.ShortId[..(prefix == "points/" ? 8 : 0)]);
     }
 
@@ -40,7 +43,8 @@ public sealed class CollectionDoubtTests
             byte[] bytes = (await lab.Store.GetAsync(pack, Token))!;
             if (bytes.AsSpan(32, 16).SequenceEqual(hurt.SessionId.ToByteArray(bigEndian: true)))
             {
-                await DamageAsync(lab, pack, 64, 4 * (ChunkSize + 28)); // all of its chunks, the page too
+                int directory = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(bytes.Length - 16)); // §6.1
+                await DamageAsync(lab, pack, 64, directory - 64); // all of its chunks, the page too
             }
         }
 

@@ -19,12 +19,12 @@ internal sealed class CollectionLab : IAsyncDisposable
 
     internal BackupVault Vault { get; private set; }
 
-    internal static async Task<CollectionLab> NewAsync()
+    internal static async Task<CollectionLab> NewAsync(ParitySettings parity = default)
     {
         MemoryStore store = new();
         ManualClock clock = new(Start);
         CreatedVault created = await BackupVault.CreateAsync(
-            store, new VaultSettings { ChunkSize = ChunkSize, Kdf = Cheap }, Password, clock, Cheap, Token);
+            store, new VaultSettings { ChunkSize = ChunkSize, Kdf = Cheap, Parity = parity }, Password, clock, Cheap, Token);
         return new CollectionLab(store, clock, created.Vault);
     }
 

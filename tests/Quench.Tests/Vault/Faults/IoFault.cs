@@ -41,7 +41,7 @@ internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
 
     internal bool Fired => Volatile.Read(ref _calls) >= failAt;
 
-    /// <summary>A sync has failed: nothing may be acknowledged.</summary>
+    /// <summary>A sync has failed: nothing may be acknowledged. Second copies of roots don't count: a point is one without them. (docs/vault-format.md §2.1)</summary>
     internal bool HitSync { get; private set; }
 
     /// <summary>A file whose sync had failed was given its name all the same; null when none was.</summary>
@@ -65,7 +65,7 @@ internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
             return null;
         }
 
-        HitSync |= call is IoCall.Sync or IoCall.SyncDirectory;
+        HitSync |= call is (IoCall.Sync or IoCall.SyncDirectory) && !IsSecondCopy(path ?? PathOf(file!));
         if (call == IoCall.Sync)
         {
             _unsynced.TryAdd(PathOf(file!), true);
@@ -75,6 +75,8 @@ internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
     }
 
     public int Shorten(IoCall call, int length) => length;
+
+    private static bool IsSecondCopy(string path) => path.Contains("/copies", StringComparison.Ordinal);
 
     private static string PathOf(SafeFileHandle file) =>
         File.ResolveLinkTarget($"/proc/self/fd/{file.DangerousGetHandle()}", returnFinalTarget: false)!.FullName;

@@ -21,6 +21,9 @@ internal sealed class MiniVault
     [
         ("first point", (vault, mini) => mini.BackUpAsync(vault, s_first)),
         ("second point", (vault, mini) => mini.BackUpAsync(vault, s_second)),
+        ("a point that is forgotten and collected", ForgetAndCollectAsync),
+        ("a removed key slot", RemoveKeyAsync),
+        ("what was verified", VerifyAsync),
     ];
 
     private readonly Dictionary<Guid, byte[]> _contents = [];
@@ -35,7 +38,7 @@ internal sealed class MiniVault
     internal static async Task<MiniVault> MakeAsync()
     {
         MemoryStore store = new();
-        (BackupVault vault, string code) = await CreateWithCodeAsync(store);
+        (BackupVault vault, string code) = await CreateWithCodeAsync(store, parity: new ParitySettings(4, 1, 4096));
         MiniVault mini = new() { _code = Encoding.ASCII.GetBytes(code) };
         await using (vault)
         {
@@ -93,6 +96,24 @@ internal sealed class MiniVault
             return (harmless && restored == _contents.Count) || !(await vault.VerifyAsync(null, VerifyLevel.Data, null, Token)).IsSound;
         }
     }
+
+    private static async Task ForgetAndCollectAsync(BackupVault vault, MiniVault mini)
+    {
+        RecoveryPoint point = await BackupAsync(vault, NewRandom(500));
+        await mini.BackUpAsync(vault, s_first); // names the forgotten one as its previous: so its tombstone stays
+        await vault.ForgetAsync(await vault.PlanForgetAsync(new ForgetRequest { Points = [point.Id.ToString("N")] }, Token), [], "a test", Token);
+        await vault.PruneAsync(await vault.PlanPruneAsync(new PruneSettings(), null, Token), null, Token);
+    }
+
+    private static async Task RemoveKeyAsync(BackupVault vault, MiniVault mini)
+    {
+        (Quench.Blocks.Buffers.SecretBytes code, Guid added) = await vault.AddRecoveryCodeAsync(Token);
+        code.Dispose();
+        await vault.RemoveKeyAsync(added, Token);
+    }
+
+    private static async Task VerifyAsync(BackupVault vault, MiniVault mini) =>
+        await vault.RecordCheckAsync(await vault.VerifyAsync(null, VerifyLevel.Data, null, Token), Token);
 
     private static byte[] NewRandom(int length)
     {

@@ -118,13 +118,16 @@ public abstract class ChunkIndexConformance
             ids.Add(id);
             model.Add(id, added);
         }
-        else if (!packs[known.Pack].CanBeReliedOn && (known.Pack, known.Offset) != (added.Pack, added.Offset))
+        else if (Worth(packs[added.Pack]) > Worth(packs[known.Pack]))
         {
             model[id] = added with { Ordinal = known.Ordinal };
         }
 
         Check(index, model, id);
     }
+
+    /// <summary>A place to rely on is better than one that can be read, and that better than one that is gone.</summary>
+    private static int Worth(IndexedPack pack) => !pack.IsPresent ? 0 : pack.IsCondemned ? 1 : 2;
 
     private static void Check(ChunkIndex index, Dictionary<ChunkId, Known> model, ChunkId id)
     {

@@ -1,4 +1,6 @@
 using Quench.Tests.Vault.Faults;
+using Quench.Vault.Format;
+using Quench.Vault.Roots;
 using Quench.Vault.Stores;
 
 namespace Quench.Tests.Vault.Parity;
@@ -30,12 +32,16 @@ internal sealed class FaultyHealingStore : IHealingStore
 
     public IAsyncEnumerable<StoredObject> ListAsync(string prefix, CancellationToken cancellationToken) => _faulty.ListAsync(prefix, cancellationToken);
 
-    public Task DeleteAsync(string name, CancellationToken cancellationToken) => throw new InvalidOperationException("a repair deletes nothing");
+    public Task DeleteAsync(string name, CancellationToken cancellationToken) => 
+        name == ObjectNames.Format || RootCopies.IsRoot(name) || RootCopies.TryRootOf(name) is not null
+            ? _faulty.DeleteAsync(name, cancellationToken) // a damaged root, to put it again
+            : throw new InvalidOperationException("a repair deletes nothing but damaged roots");
 
     public async Task<bool> ReplaceAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
         _replacing.Content = content;
         await _faulty.DeleteAsync(name, cancellationToken);
+        _replacing.Content = null;
         return _replacing.Replaced;
     }
 
@@ -44,7 +50,7 @@ internal sealed class FaultyHealingStore : IHealingStore
     /// <summary>Turns the deletion into the replacement.</summary>
     private sealed class Replacing(MemoryStore inner) : IObjectStore
     {
-        internal ReadOnlyMemory<byte> Content { get; set; }
+        internal ReadOnlyMemory<byte>? Content { get; set; } // null: a deletion is one
 
         internal bool Replaced { get; private set; }
 
@@ -61,8 +67,17 @@ internal sealed class FaultyHealingStore : IHealingStore
 
         public IAsyncEnumerable<StoredObject> ListAsync(string prefix, CancellationToken cancellationToken) => inner.ListAsync(prefix, cancellationToken);
 
-        public async Task DeleteAsync(string name, CancellationToken cancellationToken) =>
-            Replaced = await inner.ReplaceAsync(name, Content, cancellationToken);
+        public async Task DeleteAsync(string name, CancellationToken cancellationToken)
+        {
+            if (Content is { } content)
+            {
+                Replaced = await inner.ReplaceAsync(name, content, cancellationToken);
+            }
+            else
+            {
+                await inner.DeleteAsync(name, cancellationToken);
+            }
+        }
 
         public ValueTask DisposeAsync() => inner.DisposeAsync();
     }
