@@ -40,8 +40,9 @@ internal sealed class PackMender(IHealingStore store, VaultKeys keys, ChunkOpene
     /// <summary>Looks at a pack, and heals it as far as that goes.</summary>
     /// <param name="id">The pack.</param>
     /// <param name="listedLength">Bytes it has in the store; null when it is gone.</param>
+    /// <param name="onlyToTheByte">Put nothing but what parity gives back whole: for as long as it is not known where else its chunks are.</param>
     /// <param name="cancellationToken">Gives up; the pack is the old or the new one.</param>
-    internal async Task<Mended> RunAsync(Guid id, long? listedLength, CancellationToken cancellationToken)
+    internal async Task<Mended> RunAsync(Guid id, long? listedLength, bool onlyToTheByte, CancellationToken cancellationToken)
     {
         BookedPack? booked = book.Find(id);
         byte[]? parity = await GetParityAsync(id, cancellationToken);
@@ -67,7 +68,7 @@ internal sealed class PackMender(IHealingStore store, VaultKeys keys, ChunkOpene
         }
 
         Attempt attempt = new(id, present, healed, before) { IsThere = listedLength is not null, IsWhole = isWhole, Booked = booked, Parity = parity };
-        return await MendAsync(attempt, byParity, cancellationToken);
+        return await MendAsync(attempt, byParity, onlyToTheByte, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -91,7 +92,7 @@ internal sealed class PackMender(IHealingStore store, VaultKeys keys, ChunkOpene
             ? PackParity.Heal(pack, parity, header, layout)
             : null;
 
-    private async Task<Mended> MendAsync(Attempt attempt, HealResult? byParity, CancellationToken cancellationToken)
+    private async Task<Mended> MendAsync(Attempt attempt, HealResult? byParity, bool onlyToTheByte, CancellationToken cancellationToken)
     {
         PackLook? after = PackLook.Take(keys, openers, attempt.Id, attempt.Bytes, attempt.Booked);
         bool toTheByte = byParity is { Condition: PackCondition.Healed } && after is { IsSound: true };
@@ -105,6 +106,11 @@ internal sealed class PackMender(IHealingStore store, VaultKeys keys, ChunkOpene
             if ((attempt.Before ?? after) is not { } known)
             {
                 return new Mended();
+            }
+
+            if (onlyToTheByte)
+            {
+                return new Mended { Missing = [.. known.Missing] };
             }
 
             Compose(attempt, known);
@@ -189,7 +195,7 @@ internal sealed class PackMender(IHealingStore store, VaultKeys keys, ChunkOpene
         int gained = Gained(attempt.Before, after);
         bool keepsAll = attempt.Before is null || attempt.Before.Entries.Where((_, i) => attempt.Before.Opens[i]).All(entry => !missing.Contains(entry));
         bool better = gained > 0 || (after.IsFramed && attempt.Before is not { IsFramed: true }) || (!attempt.IsWhole && after.IsFramed);
-        bool stored = keepsAll && better && await PutAsync(attempt, after, cancellationToken);
+        bool stored = keepsAll && better && !await HidesBetterAsync(attempt, missing, cancellationToken) && await PutAsync(attempt, after, cancellationToken);
         if (!stored)
         {
             return new Mended { Missing = attempt.IsThere ? [.. (attempt.Before ?? after).Missing] : after.Entries };
@@ -204,6 +210,23 @@ internal sealed class PackMender(IHealingStore store, VaultKeys keys, ChunkOpene
             ParityMade = remake && await KeepParityAsync(attempt.Id, attempt.Bytes, attempt.Parity, cancellationToken),
             Healed = new HealedPack(ObjectNames.Pack(attempt.Id), toTheByte, attempt.IsThere ? gained : after.Entries.Length - missing.Length, missing.Length, [.. attempt.From]),
         };
+    }
+
+    /// <summary>
+    /// A pack that readers pass over now, because it is gone or has another length, counts for them again once it is put: then it must not take the
+    /// place of a pack that has what it lacks.
+    /// </summary>
+    private async Task<bool> HidesBetterAsync(Attempt attempt, PackEntry[] missing, CancellationToken cancellationToken)
+    {
+        foreach (PackEntry entry in attempt.IsWhole ? [] : missing.Where(entry => entry.Meta.IsValid))
+        {
+            if (await TryElsewhereAsync(attempt.Id, entry, new byte[entry.Meta.PlainLength], cancellationToken) is not null)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static int Gained(PackLook? before, PackLook after)

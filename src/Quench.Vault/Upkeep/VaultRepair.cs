@@ -67,7 +67,7 @@ internal sealed class VaultRepair(
         long bytes = 0;
         foreach ((Guid id, long length) in _listed)
         {
-            Take(id, await mender.RunAsync(id, length, cancellationToken));
+            Take(id, await mender.RunAsync(id, length, onlyToTheByte: true, cancellationToken));
             bytes += length;
             progress?.Report(new VerifyProgress("repair", ++done, _listed.Count, bytes));
         }
@@ -95,7 +95,8 @@ internal sealed class VaultRepair(
         bool better = false;
         foreach (Guid id in _left.Keys.ToArray())
         {
-            Mended mended = await mender.RunAsync(id, _listed.TryGetValue(id, out long length) ? length : null, cancellationToken);
+            Mended mended = await mender.RunAsync(
+                id, _listed.TryGetValue(id, out long length) ? length : null, onlyToTheByte: false, cancellationToken);
             better |= mended.Healed is not null;
             Take(id, mended);
         }

@@ -95,15 +95,18 @@ public sealed class RepairTests
         byte[] content = random.NextBytes(ChunkSize * 20);
         Dictionary<string, byte[]> hurt = await NewVaultAsync(ParitySettings.None, content);
         string pack = Largest(hurt, "packs/");
-        hurt[pack].AsSpan(100_000, 40_000).Clear();
+        hurt[pack].AsSpan(1000, ChunkSize * 15).Clear(); // whatever order the chunks lie in, some are of the half that has moved on
         MemoryStore store = await StoreOfAsync(hurt);
         byte[] changed = [.. content];
         random.NextBytes(changed.AsSpan(0, ChunkSize * 10)); // the live volume has moved on in its first half
         RepairReport report = await RepairAsync(store, new GoodCopy("live", await DeviceOfAsync(changed)));
         HashSet<(int, long)> readable = await ReadableAsync(store, [content]);
-        Assert.All(report.Unhealed, damage => Assert.NotNull(damage.Range));
-        Assert.Equal(content.Length, report.Unhealed.Sum(damage => damage.Range!.Value.Length) + (readable.Count * (long)ChunkSize));
-        Assert.Equal((await VerifyAsync(store)).Damage.Where(damage => damage.Range is not null).Select(damage => damage.Range), report.Unhealed.Select(damage => damage.Range));
+
+        // Where the map's only page was hit too, all of the volume is named, and chunks below it that nobody can see to be needed.
+        Extent[] named = [.. report.Unhealed.Where(damage => damage.Range is not null).Select(damage => damage.Range!.Value)];
+        Assert.NotEmpty(named);
+        Assert.Equal(content.Length, named.Sum(range => range.Length) + (readable.Count * (long)ChunkSize));
+        Assert.Equal((await VerifyAsync(store)).Damage.Where(damage => damage.Range is not null).Select(damage => damage.Range!.Value), named);
     }
 
     [Fact]
