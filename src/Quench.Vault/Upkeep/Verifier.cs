@@ -48,7 +48,7 @@ internal sealed class Verifier(
             await CheckObjectsAsync(level, cancellationToken);
         }
 
-        await CheckRootsAsync(only, level, cancellationToken);
+        await CheckRootsAsync(only, [.. listing.Points.Select(point => point.Id)], level, cancellationToken);
         await CheckPackListAsync(only is null, cancellationToken);
         await CheckParityListAsync(only is null ? indexed : [], cancellationToken);
         if (level >= VerifyLevel.Structure)
@@ -82,7 +82,7 @@ internal sealed class Verifier(
     /// Looks at both objects of every root, or of those of one point. What hurts a point has been said of the point; here it is said what a copy stands in
     /// for, and what is wrong with a copy.
     /// </summary>
-    private async Task CheckRootsAsync(RecoveryPoint? only, VerifyLevel level, CancellationToken cancellationToken)
+    private async Task CheckRootsAsync(RecoveryPoint? only, HashSet<Guid> points, VerifyLevel level, CancellationToken cancellationToken)
     {
         RootSurvey survey = new(store, judge);
         if (level < VerifyLevel.Structure)
@@ -92,19 +92,28 @@ internal sealed class Verifier(
 
         if (only is not null)
         {
-            CheckRoot(await survey.LookAsync(ObjectNames.Commit(only.SessionId), cancellationToken));
-            CheckRoot(await survey.LookAsync(ObjectNames.Point(only.Id), cancellationToken));
+            CheckRoot(await survey.LookAsync(ObjectNames.Commit(only.SessionId), cancellationToken), points);
+            CheckRoot(await survey.LookAsync(ObjectNames.Point(only.Id), cancellationToken), points);
             return;
         }
 
         await foreach (RootState root in survey.RunAsync(cancellationToken))
         {
-            CheckRoot(root);
+            CheckRoot(root, points);
         }
     }
 
-    private void CheckRoot(RootState root)
+    /// <summary>Whether a copy that is alone belongs to a point that was never committed, or is forgotten and collected: the next collection takes it. (§2.1)</summary>
+    private static bool IsLeftover(string name, HashSet<Guid> points) =>
+        name.StartsWith(ObjectNames.Points, StringComparison.Ordinal) && ObjectNames.TryParseId(name, out Guid point) && !points.Contains(point);
+
+    private void CheckRoot(RootState root, HashSet<Guid> points)
     {
+        if (root is { Primary: RootHalf.Missing, Copy: RootHalf.Sound } && IsLeftover(root.Name, points))
+        {
+            return;
+        }
+
         bool told = root.Content is null && root.Name.StartsWith(ObjectNames.Commits, StringComparison.Ordinal);
         if (!told && root.Trouble() is { } trouble)
         {

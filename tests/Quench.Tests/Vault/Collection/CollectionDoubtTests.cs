@@ -156,7 +156,7 @@ public sealed class CollectionDoubtTests
         PruneReport report = await lab.PruneAsync();
         Assert.Equal(1, report.DeletedPacks); // by a generation of its own, afterwards
         Assert.Contains(report.Warnings, warning => warning.Contains("condemned is damaged", StringComparison.Ordinal));
-        await lab.CheckAsync((stays, fine));
+        await lab.CheckAsync([ObjectNames.Condemned(1)], (stays, fine));
         await lab.BackupAsync(fine);
     }
 

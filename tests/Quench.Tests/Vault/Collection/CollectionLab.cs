@@ -68,7 +68,10 @@ internal sealed class CollectionLab : IAsyncDisposable
         [.. (await SnapshotAsync(Store)).Keys.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
 
     /// <summary>Every point restores to its content, a verification of every byte finds nothing, and the index names what is there.</summary>
-    internal async Task CheckAsync(params (RecoveryPoint Point, byte[] Content)[] points)
+    internal Task CheckAsync(params (RecoveryPoint Point, byte[] Content)[] points) => CheckAsync([], points);
+
+    /// <summary>The same, where some objects are known to be damaged.</summary>
+    internal async Task CheckAsync(string[] damaged, params (RecoveryPoint Point, byte[] Content)[] points)
     {
         await using BackupVault fresh = await OpenAsync();
         IReadOnlyList<RecoveryPoint> listed = await fresh.ListPointsAsync(Token);
@@ -80,7 +83,7 @@ internal sealed class CollectionLab : IAsyncDisposable
         }
 
         VerifyReport report = await fresh.VerifyAsync(null, VerifyLevel.Data, null, Token);
-        Assert.Empty(report.Damage);
+        Assert.Equal(damaged.Select(name => $"{name} is damaged"), report.Damage.Select(damage => damage.What));
     }
 
     public ValueTask DisposeAsync() => Vault.DisposeAsync();

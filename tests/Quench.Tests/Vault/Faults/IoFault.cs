@@ -44,6 +44,9 @@ internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
     /// <summary>A sync has failed: nothing may be acknowledged. Second copies of roots don't count: a point is one without them. (docs/vault-format.md §2.1)</summary>
     internal bool HitSync { get; private set; }
 
+    /// <summary>What the sync was of that failed.</summary>
+    internal string? SyncedPath { get; private set; }
+
     /// <summary>A file whose sync had failed was given its name all the same; null when none was.</summary>
     internal string? NamedUnsynced { get; private set; }
 
@@ -65,6 +68,7 @@ internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
             return null;
         }
 
+        SyncedPath = call is IoCall.Sync or IoCall.SyncDirectory ? path ?? PathOf(file!) : SyncedPath;
         HitSync |= call is (IoCall.Sync or IoCall.SyncDirectory) && !IsSecondCopy(path ?? PathOf(file!));
         if (call == IoCall.Sync)
         {

@@ -35,7 +35,7 @@ public sealed partial class IoFaultTests
                 IoFault fault = new(kind, n);
                 await RunAsync(scenario, lab, fault, $"{scenario}: {kind} at call {n}");
                 Assert.True(lab.Acknowledged || !kind.IsAbsorbed, $"{scenario}: {kind} at call {n} was not absorbed");
-                Assert.False(lab.Acknowledged && fault.HitSync, $"{scenario}: {kind} at call {n}: a sync failed and all was said to be well");
+                Assert.False(lab.Acknowledged && fault.HitSync, $"{scenario}: {kind} at call {n}: the sync of {fault.SyncedPath} failed and all was said to be well");
                 Assert.Null(fault.NamedUnsynced);
                 fired = fault.Fired;
                 runs++;
