@@ -18,7 +18,6 @@ public sealed partial class InjectedErrorTests
     [InlineData("backup", "pwrite64", "error=EDQUOT:when=2+")]
     [InlineData("backup", "renameat2", "error=EIO:when=1+")]
     [InlineData("backup", "getdents64", "error=EIO:when=1+", "main/index")]
-    [InlineData("backup", "pread64", "error=EIO:when=1+", "main/format")]
     [InlineData("backup", "openat,open", "error=EMFILE:when=1+", "main/points")]
     [InlineData("copy", "fsync", "error=EIO:when=1")]
     [InlineData("copy", "renameat2", "error=ENOSPC:when=1")]

@@ -11,7 +11,7 @@ public enum Mutant
     /// <summary>As it is.</summary>
     None,
 
-    /// <summary>Directories are not synced.</summary>
+    /// <summary>Directories are not synced, nor second copies: the sync of a copy that comes last would take the directories along in the journal.</summary>
     NoDirectorySync,
 
     /// <summary>Nothing is synced.</summary>
@@ -31,7 +31,10 @@ internal sealed class Pretence(params IoCall[] calls) : IIoFaults
         _ => null,
     };
 
-    public int? Answer(IoCall call, string? path, SafeFileHandle? file) => calls.Contains(call) ? 0 : null;
+    public int? Answer(IoCall call, string? path, SafeFileHandle? file) => calls.Contains(call) || (call == IoCall.Sync && IsSecondCopy(file!)) ? 0 : null;
+
+    private static bool IsSecondCopy(SafeFileHandle file) =>
+        File.ResolveLinkTarget($"/proc/self/fd/{file.DangerousGetHandle()}", returnFinalTarget: false)!.FullName.Contains("/copies/", StringComparison.Ordinal);
 
     public int Shorten(IoCall call, int length) => length;
 }

@@ -37,6 +37,7 @@ public readonly record struct IoFaultKind(Errno Error, bool Sticky)
 internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
 {
     private readonly ConcurrentDictionary<string, bool> _unsynced = new(StringComparer.Ordinal); // files whose sync failed
+    private string _lastNamed = ""; // what the flow of control under test has last made or renamed
     private int _calls;
 
     internal bool Fired => Volatile.Read(ref _calls) >= failAt;
@@ -57,6 +58,7 @@ internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
             NamedUnsynced = path;
         }
 
+        _lastNamed = call is IoCall.MakeDirectory or IoCall.Rename ? path! : _lastNamed;
         if (!kind.Concerns(call))
         {
             return null;
@@ -69,7 +71,7 @@ internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
         }
 
         SyncedPath = call is IoCall.Sync or IoCall.SyncDirectory ? path ?? PathOf(file!) : SyncedPath;
-        HitSync |= call is (IoCall.Sync or IoCall.SyncDirectory) && !IsSecondCopy(path ?? PathOf(file!));
+        HitSync |= call is (IoCall.Sync or IoCall.SyncDirectory) && !IsSecondCopy(SyncedPath!) && !IsSecondCopy(_lastNamed);
         if (call == IoCall.Sync)
         {
             _unsynced.TryAdd(PathOf(file!), true);
