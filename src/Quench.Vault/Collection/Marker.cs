@@ -19,6 +19,7 @@ internal sealed class Marker(CollectorTools tools)
     /// <exception cref="QuenchException">VAULT-071: something that says what is needed can't be read.</exception>
     internal async Task<LiveSet> RunAsync(IProgress<PruneProgress>? progress, CancellationToken cancellationToken)
     {
+        HashSet<string> before = [];
         for (int attempt = 1; ; attempt++)
         {
             PointListing listing = await tools.Catalog.ReadAsync(cancellationToken);
@@ -30,12 +31,16 @@ internal sealed class Marker(CollectorTools tools)
                 return live;
             }
 
-            // What can't be read may have been forgotten and collected by others since the points were listed.
+            // What can't be read may have been forgotten and collected by others since the points were listed, or written anew elsewhere since the index
+            // was. What is still in doubt when all has been read again is.
             HashSet<Guid> still = [.. (await tools.Catalog.ReadAsync(cancellationToken)).Points.Select(point => point.Id)];
-            if (attempt == Attempts || doubts.Exists(doubt => still.Contains(doubt.Point)))
+            List<string> left = [.. doubts.Where(doubt => still.Contains(doubt.Point)).Select(doubt => doubt.What)];
+            if (attempt == Attempts || left.Exists(before.Contains))
             {
-                throw VaultErrors.InDoubt([.. doubts.Select(doubt => doubt.What)]);
+                throw VaultErrors.InDoubt(left.Count > 0 ? left : [.. doubts.Select(doubt => doubt.What)]);
             }
+
+            before.UnionWith(left);
         }
     }
 
