@@ -50,7 +50,7 @@ public sealed class KillScenarioTests
         await lab.BackUpAsync();
         TimeSpan startup = await lab.RunAsync(["list"]);
         await scenario.Prepare(lab);
-        TimeSpan whole = await lab.RunAsync(scenario.Command(lab));
+        TimeSpan whole = await lab.RunAsync(scenario);
         for (int turn = 1; turn <= count; turn++)
         {
             // What is done before the vault is looked at can't hurt it, so the moments lie behind the first half of what every command does first.
@@ -61,7 +61,7 @@ public sealed class KillScenarioTests
             if (turn % GoOnEvery == 0 || turn == count)
             {
                 await scenario.Prepare(lab);
-                await lab.RunAsync(scenario.Command(lab));
+                await lab.RunAsync(scenario);
                 await lab.DemandAsync($"{name}, run again");
             }
         }

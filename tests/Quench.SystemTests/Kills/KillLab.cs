@@ -80,6 +80,32 @@ internal sealed class KillLab : IDisposable
         _promised.Add((MainVault, Tag));
     }
 
+    /// <summary>Backs the disk up with a change, and forgets all points but the last two: something for a collector.</summary>
+    internal async Task BackUpAndForgetAsync()
+    {
+        await BackUpAsync();
+        await using BackupVault vault = await OpenAsync(MainVault);
+        string[] older = [.. (await vault.ListPointsAsync(CancellationToken.None)).SkipLast(2).Select(point => point.Id.ToString("N"))];
+        if (older.Length > 0)
+        {
+            DropPromises(TagsBefore(2));
+            ForgetPlan plan = await vault.PlanForgetAsync(new ForgetRequest { Points = older }, CancellationToken.None);
+            await vault.ForgetAsync(plan, Enum.GetValues<ForgetConcernKind>(), "a test", CancellationToken.None);
+        }
+    }
+
+    /// <summary>The tags of all contents but the last ones.</summary>
+    internal IEnumerable<string> TagsBefore(int last) => Enumerable.Range(1, Math.Max(0, _contents.Count - last)).Select(number => "t" + number.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>Runs a scenario's command to its end; it must succeed.</summary>
+    /// <returns>How long it took.</returns>
+    internal Task<TimeSpan> RunAsync(KillScenario scenario)
+    {
+        string[] command = [.. scenario.Command(this)];
+        DropPromises(scenario.MayTake(this));
+        return RunAsync(command);
+    }
+
     /// <summary>Runs a command under a program that runs programs.</summary>
     internal async Task<ProcessResult> TryUnderAsync(string program, IEnumerable<string> options, IEnumerable<string> command)
     {
@@ -118,11 +144,7 @@ internal sealed class KillLab : IDisposable
     internal async Task<bool> KillAsync(KillScenario scenario, TimeSpan moment)
     {
         string[] command = [.. scenario.Command(this)];
-        foreach (string tag in scenario.MayTake(this))
-        {
-            _promised.RemoveWhere(promise => promise.Tag == tag);
-        }
-
+        DropPromises(scenario.MayTake(this));
         using ProcessRun run = Start(command);
         bool killed = await run.KillAfterAsync(moment, wholeTree: true);
         await NoteAsync(await run.Output);
@@ -146,6 +168,12 @@ internal sealed class KillLab : IDisposable
             VerifyReport report = await vault.VerifyAsync(null, VerifyLevel.Data, null, CancellationToken.None);
             Demand(report.IsSound, $"{what}: {path}: {(report.IsSound ? "" : report.Damage[0].What)}");
         }
+    }
+
+    private void DropPromises(IEnumerable<string> tags)
+    {
+        HashSet<string> dropped = [.. tags];
+        _promised.RemoveWhere(promise => promise.Vault == MainVault && dropped.Contains(promise.Tag));
     }
 
     private static void Demand(bool isSo, string otherwise)

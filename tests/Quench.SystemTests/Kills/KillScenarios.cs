@@ -19,5 +19,14 @@ internal sealed record KillScenario(Func<KillLab, IEnumerable<string>> Command)
         {
             Prepare = lab => lab.BackUpAsync(),
         },
+        ["forget"] = new(_ => ["forget", "--keep-last", "2", "--yes", "--json"])
+        {
+            Prepare = lab => lab.BackUpAsync(),
+            MayTake = lab => lab.TagsBefore(2),
+        },
+        ["prune"] = new(_ => ["vault", "prune", "--yes", "--json"])
+        {
+            Prepare = lab => lab.BackUpAndForgetAsync(),
+        },
     };
 }
