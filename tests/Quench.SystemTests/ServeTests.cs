@@ -68,7 +68,7 @@ public sealed class ServeTests : IDisposable
         await cli.RefusedAsync(1, "CLI-142", "serve", "volume", "nobody-knows-it", "--socket", Socket);
     }
 
-    /// <summary>Starts a server and waits until it can be reached; disposing interrupts it as a person would.</summary>
+    /// <summary>Starts a server and waits until it can be reached; disposing ends it as a service manager would (a shell in the background has its children ignore interrupts).</summary>
     private async Task<Serving> ServeAsync(QuenchCli cli, params string[] arguments)
     {
         ProcessRun run = cli.Start(arguments);
@@ -97,7 +97,7 @@ public sealed class ServeTests : IDisposable
         {
             using (run)
             {
-                await Tool.RunAsync("kill", "-INT", run.Id.ToString(System.Globalization.CultureInfo.InvariantCulture));
+                await Tool.RunAsync("kill", "-TERM", run.Id.ToString(System.Globalization.CultureInfo.InvariantCulture));
                 ProcessResult end = await run.EndAsync(s_limit);
                 Assert.True(end.ExitCode == 0, end.ToString());
             }
