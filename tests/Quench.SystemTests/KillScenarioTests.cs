@@ -12,7 +12,7 @@ namespace Quench.SystemTests;
 /// </summary>
 public sealed class KillScenarioTests
 {
-    private const int KillsInOneVault = 24; // then a new one: what is checked after each kill grows with the points
+    private const int KillsInOneVault = 16; // then a new one: what is checked after each kill grows with the points
     private const int GoOnEvery = 6;
     private const int Lanes = 2;
     private const int TurnsForAKill = 20;

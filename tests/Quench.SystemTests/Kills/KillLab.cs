@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using Quench.Blocks;
+using Quench.Blocks.Buffers;
 using Quench.SystemTests.Harness;
 using Quench.SystemTests.PowerCut;
 using Quench.Vault;
@@ -17,7 +18,7 @@ internal sealed partial class KillLab : IDisposable
 {
     private const string Password = "a password for tests";
     private const int ChunkSize = 16 * 1024;
-    private const int Chunks = 24;
+    private const int Chunks = 16;
 
     private static readonly KdfCost s_cheap = new(64, 1, 1);
     private static readonly byte[] s_password = Bytes(Password);
@@ -30,6 +31,7 @@ internal sealed partial class KillLab : IDisposable
     private readonly HashSet<(string Vault, string Tag)> _promised = [];
 
     private string _password = Password; // opens the first vault
+    private byte[] _code = []; // opens it too, whatever becomes of passwords, and costs nothing to check
 
     private KillLab(Random random) => _random = random;
 
@@ -50,6 +52,8 @@ internal sealed partial class KillLab : IDisposable
             CreatedVault made = await BackupVault.CreateAsync(
                 new LocalDirectory(vault), new VaultSettings { ChunkSize = ChunkSize, Kdf = s_cheap }, s_password, TimeProvider.System, s_cheap, CancellationToken.None);
             await made.Vault.DisposeAsync();
+            using SecretBytes code = made.RecoveryCode;
+            lab._code = vault == lab.MainVault ? code.Span.ToArray() : lab._code;
         }
 
         return lab;
@@ -193,7 +197,7 @@ internal sealed partial class KillLab : IDisposable
     }
 
     private Task<BackupVault> OpenAsync(string path) =>
-        BackupVault.OpenAsync(new LocalDirectory(path), path == MainVault ? Bytes(_password) : s_password, TimeProvider.System, CancellationToken.None);
+        BackupVault.OpenAsync(new LocalDirectory(path), path == MainVault ? _code : s_password, TimeProvider.System, CancellationToken.None);
 
     private async Task<bool> IsRightAsync(BackupVault vault, RecoveryPoint point)
     {

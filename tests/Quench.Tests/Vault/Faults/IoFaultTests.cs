@@ -15,6 +15,8 @@ public sealed partial class IoFaultTests
     private static readonly int s_stride =
         int.TryParse(Environment.GetEnvironmentVariable("QUENCH_IO_STRIDE"), CultureInfo.InvariantCulture, out int stride) && stride > 0 ? stride : 7;
 
+    private static readonly ParallelOptions s_lanes = new() { MaxDegreeOfParallelism = Environment.ProcessorCount };
+
     public static TheoryData<string> Scenarios => [.. IoScenario.All.Keys];
 
     [Theory]
@@ -26,26 +28,34 @@ public sealed partial class IoFaultTests
         using IoLab start = await IoLab.CreateAsync(IoScenario.All[scenario]);
         int runs = 0;
         int failed = 0;
-        foreach (IoFaultKind kind in IoFaultKind.All)
+        await Parallel.ForEachAsync(IoFaultKind.All, s_lanes, async (kind, _) =>
         {
             bool fired = true;
             for (int n = 1 + phase; fired; n += s_stride)
             {
-                using IoLab lab = IoLab.CopyOf(start);
-                IoFault fault = new(kind, n);
-                await RunAsync(scenario, lab, fault, $"{scenario}: {kind} at call {n}");
-                Assert.True(lab.Acknowledged || !kind.IsAbsorbed, $"{scenario}: {kind} at call {n} was not absorbed");
-                Assert.False(lab.Acknowledged && fault.HitSync, $"{scenario}: {kind} at call {n}: the sync of {fault.SyncedPath} failed and all was said to be well");
-                Assert.Null(fault.NamedUnsynced);
-                fired = fault.Fired;
-                runs++;
-                failed += lab.Acknowledged ? 0 : 1;
-                await GoOnAsync(scenario, lab);
+                (fired, bool acknowledged) = await FailAsync(scenario, start, kind, n);
+                Interlocked.Increment(ref runs);
+                Interlocked.Add(ref failed, acknowledged ? 0 : 1);
             }
-        }
-
+        });
         TestContext.Current.TestOutputHelper?.WriteLine($"{scenario}: {runs} runs with a failing call (stride {s_stride}), {failed} of them failed as they should");
         Assert.True(failed > 0);
+    }
+
+    /// <summary>Lets one call fail and demands all that must hold then.</summary>
+    /// <returns>Whether there was such a call, and whether the work came to its end all the same.</returns>
+    private static async Task<(bool Fired, bool Acknowledged)> FailAsync(string scenario, IoLab start, IoFaultKind kind, int number)
+    {
+        string what = $"{scenario}: {kind} at call {number}";
+        using IoLab lab = IoLab.CopyOf(start);
+        IoFault fault = new(kind, number);
+        await RunAsync(scenario, lab, fault, what);
+        bool acknowledged = lab.Acknowledged;
+        Assert.True(acknowledged || !kind.IsAbsorbed, $"{what} was not absorbed");
+        Assert.False(acknowledged && fault.HitSync, $"{what}: the sync of {fault.SyncedPath} failed and all was said to be well");
+        Assert.Null(fault.NamedUnsynced);
+        await GoOnAsync(scenario, lab);
+        return (fault.Fired, acknowledged);
     }
 
     [Theory]
