@@ -215,7 +215,6 @@ internal sealed partial class KillLab : IDisposable
         ProcessStartInfo start = new QuenchCli(MainVault, _password).StartInfo(command);
         start.Environment["QUENCH_TO_PASSWORD"] = Password;
         start.Environment["QUENCH_NEW_PASSWORD"] = _nextPassword;
-        start.Environment["DOTNET_TieredPGO"] = "0"; // it starts a little faster so
         return start;
     }
 
