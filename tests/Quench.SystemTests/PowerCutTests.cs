@@ -19,16 +19,19 @@ public sealed class PowerCutTests
     private const int DisksOfOneLog = 1500; // then something new is recorded; it has fewer writes than that, so each of them is the last one once
     private const int Rounds = 4;
     private const int GoOnEvery = 8;
+    private const int LogsOfALane = 1 << 20;
 
     /// <summary>
     /// XFS trusts the drive not to tear a block of its own: a metadata block whose first sector is new and whose others are old counts as newer than the
     /// log, is not recovered, and fails its checksum when the file system is mounted. Found here with parts of 512 bytes.
+    /// Lanes have a log each: two disks of one log have the same id, and no kernel mounts both. Btrfs has one lane, because it is told to forget the
+    /// disks it has seen, and that concerns all of them.
     /// </summary>
-    private static readonly Dictionary<string, (long Length, int Share, int TornUnit, string[] MakeOptions)> s_fileSystems = new()
+    private static readonly Dictionary<string, (long Length, int Share, int TornUnit, int Lanes, string[] MakeOptions)> s_fileSystems = new()
     {
-        ["ext4"] = (64L << 20, 1, 512, ["-q", "-F"]),
-        ["xfs"] = (320L << 20, 6, 4096, ["-q", "-f"]),
-        ["btrfs"] = (160L << 20, 3, 512, ["-q", "-f", "-m", "single"]),
+        ["ext4"] = (64L << 20, 1, 512, 2, ["-q", "-F"]),
+        ["xfs"] = (320L << 20, 6, 4096, 2, ["-q", "-f"]),
+        ["btrfs"] = (160L << 20, 3, 512, 1, ["-q", "-f", "-m", "single"]),
     };
 
     [Theory]
@@ -40,15 +43,12 @@ public sealed class PowerCutTests
         Demand(fileSystem);
         int seed = Chance.Seeds(1).Single();
         int count = Math.Max(4, Chance.Count("QUENCH_CRASHES", 60) / s_fileSystems[fileSystem].Share);
+        int wide = s_fileSystems[fileSystem].Lanes;
         long since = Stopwatch.GetTimestamp();
-        int tried = 0;
-        string? fault = null;
-        for (int log = 0; tried < count && fault is null; log++)
-        {
-            (int more, fault) = await RunAsync(fileSystem, Mutant.None, Math.Min(DisksOfOneLog, count - tried), seed + log);
-            tried += more;
-        }
-
+        (int Tried, string? Fault)[] lanes = await Task.WhenAll(Enumerable.Range(0, wide).Select(lane =>
+            Task.Run(() => RunLogsAsync(fileSystem, (count + lane) / wide, seed + (lane * LogsOfALane)))));
+        int tried = lanes.Sum(lane => lane.Tried);
+        string? fault = lanes.Select(lane => lane.Fault).FirstOrDefault(found => found is not null);
         TimeSpan taken = Stopwatch.GetElapsedTime(since);
         Figures.Say(string.Create(CultureInfo.InvariantCulture, $"power cuts on {fileSystem}, seed {seed}: {tried} disks in {taken.TotalSeconds:0.0} s, {tried / taken.TotalSeconds:0.0} a second: {fault ?? "nothing lost"}"));
         Assert.Null(fault);
@@ -78,11 +78,25 @@ public sealed class PowerCutTests
         Assert.SkipUnless(FaultPoint.Exists, "needs a debug build");
     }
 
+    /// <summary>Records work, looks at disks, and records anew, until there have been enough disks or something is wrong.</summary>
+    private static async Task<(int Tried, string? Fault)> RunLogsAsync(string fileSystem, int count, int seed)
+    {
+        int tried = 0;
+        string? fault = null;
+        for (int log = 0; tried < count && fault is null; log++)
+        {
+            (int more, fault) = await RunAsync(fileSystem, Mutant.None, Math.Min(DisksOfOneLog, count - tried), seed + log);
+            tried += more;
+        }
+
+        return (tried, fault);
+    }
+
     /// <summary>Records some work and looks at disks until something is wrong.</summary>
     /// <returns>How many disks were looked at, and what is wrong with the last one.</returns>
     private static async Task<(int Tried, string? Fault)> RunAsync(string fileSystem, Mutant mutant, int count, int seed)
     {
-        (long length, _, _, string[] makeOptions) = s_fileSystems[fileSystem];
+        (long length, _, _, _, string[] makeOptions) = s_fileSystems[fileSystem];
         using DiskHost host = new();
         RecordingDisk disk = new(length);
         VaultWork work;
@@ -160,11 +174,12 @@ public sealed class PowerCutTests
             return why;
         }
 
-        foreach (string vault in (string[])[VaultWork.Main, VaultWork.Second])
+        foreach (string vault in (string[])[VaultWork.Main, VaultWork.Second, VaultWork.Rotting])
         {
             List<Promise> promises = [.. work.Promises.Where(promise => promise.Vault == vault)];
             string? fault = await Inspection.FindFaultAsync(
-                Path.Combine(host.MountPoint, vault), work.MadeAt <= position, promises, promise => promise.IsDueAt(position), goOn);
+                Path.Combine(host.MountPoint, vault), work.MadeAt <= position, promises, promise => promise.IsDueAt(position),
+                repair: vault == VaultWork.Rotting && work.MayBeRotten(position), goOn);
             if (fault is not null)
             {
                 return $"{vault}: {fault}";

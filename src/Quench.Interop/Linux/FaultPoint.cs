@@ -45,6 +45,12 @@ internal enum IoCall
 
     /// <summary>flock(2).</summary>
     Lock,
+
+    /// <summary>linkat(2).</summary>
+    Link,
+
+    /// <summary>renameat2(2), RENAME_EXCHANGE.</summary>
+    Exchange,
 }
 
 /// <summary>Whoever answers system calls in the kernel's place. Called from many threads.</summary>

@@ -11,7 +11,8 @@ public static unsafe partial class NativeFile
     /// <returns>False when there is no such file; nothing has changed then.</returns>
     public static bool TryLink(string path, string secondName)
     {
-        if (LibC.linkat(AT_FDCWD, path, AT_FDCWD, secondName, 0) == 0)
+        int result = FaultPoint.Answers(IoCall.Link, secondName, null, out int answer) ? answer : LibC.linkat(AT_FDCWD, path, AT_FDCWD, secondName, 0);
+        if (result == 0)
         {
             return true;
         }
@@ -23,7 +24,10 @@ public static unsafe partial class NativeFile
     /// <returns>False when one of them is not there; nothing has changed then.</returns>
     public static bool TryExchange(string one, string other)
     {
-        if (LibC.renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) == 0)
+        int result = FaultPoint.Answers(IoCall.Exchange, one, null, out int answer)
+            ? answer
+            : LibC.renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
+        if (result == 0)
         {
             return true;
         }

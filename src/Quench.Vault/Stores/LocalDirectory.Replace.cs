@@ -28,18 +28,22 @@ public sealed partial class LocalDirectory
 
         MakeReady(folder);
         string temporary = Path.Combine(folder, TemporaryPrefix + RandomNumberGenerator.GetHexString(32, lowercase: true));
+        bool exchanged;
         try
         {
             using SafeFileHandle file = NativeFile.Open(temporary, OpenMode.WriteOnly | OpenMode.Create | OpenMode.Exclusive | OpenMode.NoFollow, FileBits);
             _ = AdvisoryLock.TryTake(file); // as for any unfinished put
             NativeFile.Write(file, content, 0);
             NativeFile.Sync(file);
-            return TryExchange(folder, path, temporary);
+            exchanged = TryExchange(folder, path, temporary);
         }
         finally
         {
-            File.Delete(temporary); // before the exchange our own unfinished file, after it the damaged one, which has its second name
+            Abandon(temporary); // before the exchange our own unfinished file, after it the damaged one, which has its second name
         }
+
+        NativeFile.SyncDirectory(folder);
+        return exchanged;
     }
 
     /// <summary>The damaged file gets its second name durably before it loses the first, so that it can always be brought back.</summary>
@@ -55,10 +59,9 @@ public sealed partial class LocalDirectory
         bool exchanged = NativeFile.TryExchange(temporary, path);
         if (!exchanged)
         {
-            File.Delete(aside);
+            Abandon(aside);
         }
 
-        NativeFile.SyncDirectory(folder);
         return exchanged;
     }
 }

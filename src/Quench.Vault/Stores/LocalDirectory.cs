@@ -98,7 +98,7 @@ public sealed partial class LocalDirectory : IHealingStore
                 {
                     folders.Push(path);
                 }
-                else if (!IsTemporary(entry.Name) && name != FileSystemsOwn && name.StartsWith(prefix, StringComparison.Ordinal))
+                else if (!IsTemporary(entry.Name) && !IsAside(entry.Name) && name != FileSystemsOwn && name.StartsWith(prefix, StringComparison.Ordinal))
                 {
                     bool isFile = entry.Kind == FileKind.Regular;
                     yield return new StoredObject(name, isFile ? Guard($"listing {name}", () => LengthOf(path)) : 0, !isFile || !ObjectName.IsValid(name));
@@ -125,8 +125,11 @@ public sealed partial class LocalDirectory : IHealingStore
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private static bool IsTemporary(string fileName) =>
-        fileName.StartsWith(TemporaryPrefix, StringComparison.Ordinal) || fileName.StartsWith(AsidePrefix, StringComparison.Ordinal);
+    /// <summary>An unfinished put.</summary>
+    private static bool IsTemporary(string fileName) => fileName.StartsWith(TemporaryPrefix, StringComparison.Ordinal);
+
+    /// <summary>A damaged object that was healed; it stays until somebody takes it away by hand. (docs/vault-format.md §6.6)</summary>
+    private static bool IsAside(string fileName) => fileName.StartsWith(AsidePrefix, StringComparison.Ordinal);
 
     /// <summary>A file's length; 0 when it was deleted while it was listed: the caller finds out when it reads.</summary>
     private static long LengthOf(string path) => NativeFile.TryGetStatus(path, followLinks: false)?.Length ?? 0;
@@ -219,16 +222,16 @@ public sealed partial class LocalDirectory : IHealingStore
         return renamed;
     }
 
-    /// <summary>Deletes an unfinished put as well as may be: what stays is swept later, and why the put failed is what counts now.</summary>
-    private static void Abandon(string temporary)
+    /// <summary>Deletes a name that means nothing as well as may be: what stays is swept later, and why the put failed is what counts now.</summary>
+    private static void Abandon(string name)
     {
         try
         {
-            NativeFile.TryDelete(temporary);
+            NativeFile.TryDelete(name);
         }
         catch (LinuxErrorException)
         {
-            // told by the failure of the put, which is on its way
+            // if the put has failed, that failure is on its way; if not, nothing is lost by a name too many
         }
     }
 

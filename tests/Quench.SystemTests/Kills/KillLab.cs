@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using Quench.Blocks;
+using Quench.Blocks.Buffers;
 using Quench.SystemTests.Harness;
 using Quench.SystemTests.PowerCut;
 using Quench.Vault;
@@ -13,14 +14,14 @@ namespace Quench.SystemTests.Kills;
 /// Two vaults and a disk image to back up. The vaults are made here, with a password that costs nothing to check, so that the real command line spends its
 /// time on what is to be killed. Each content of the disk has a tag of its own, which its points carry.
 /// </summary>
-internal sealed class KillLab : IDisposable
+internal sealed partial class KillLab : IDisposable
 {
     private const string Password = "a password for tests";
     private const int ChunkSize = 16 * 1024;
-    private const int Chunks = 24;
+    private const int Chunks = 16;
 
     private static readonly KdfCost s_cheap = new(64, 1, 1);
-    private static readonly byte[] s_password = System.Text.Encoding.UTF8.GetBytes(Password);
+    private static readonly byte[] s_password = Bytes(Password);
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
 
     private readonly TempFolder _folder = new("kills");
@@ -28,6 +29,9 @@ internal sealed class KillLab : IDisposable
     private readonly byte[] _disk = new byte[Chunks * ChunkSize];
     private readonly Dictionary<string, byte[]> _contents = new(StringComparer.Ordinal); // by tag
     private readonly HashSet<(string Vault, string Tag)> _promised = [];
+
+    private string _password = Password; // opens the first vault
+    private byte[] _code = []; // opens it too, whatever becomes of passwords, and costs nothing to check
 
     private KillLab(Random random) => _random = random;
 
@@ -48,6 +52,8 @@ internal sealed class KillLab : IDisposable
             CreatedVault made = await BackupVault.CreateAsync(
                 new LocalDirectory(vault), new VaultSettings { ChunkSize = ChunkSize, Kdf = s_cheap }, s_password, TimeProvider.System, s_cheap, CancellationToken.None);
             await made.Vault.DisposeAsync();
+            using SecretBytes code = made.RecoveryCode;
+            lab._code = vault == lab.MainVault ? code.Span.ToArray() : lab._code;
         }
 
         return lab;
@@ -154,9 +160,15 @@ internal sealed class KillLab : IDisposable
     /// <summary>Demands that both vaults are sound, that what was acknowledged is there, and that all that is there is right.</summary>
     internal async Task DemandAsync(string what)
     {
-        foreach (string path in (string[])[MainVault, SecondVault])
+        await DemandKeysAsync(what);
+        foreach (string path in ((string[])[MainVault, SecondVault, RottingVault]).Where(Directory.Exists))
         {
             await using BackupVault vault = await OpenAsync(path);
+            if (path == RottingVault && _mayBeRotten)
+            {
+                await DemandRepairAsync(vault, what);
+            }
+
             IReadOnlyList<RecoveryPoint> points = await vault.ListPointsAsync(CancellationToken.None);
             string[] lost = [.. _promised.Where(promise => promise.Vault == path && !points.Any(point => point.Tags.Contains(promise.Tag))).Select(promise => promise.Tag)];
             Demand(lost.Length == 0, $"{what}: {path} has lost {string.Join(' ', lost)}");
@@ -184,8 +196,8 @@ internal sealed class KillLab : IDisposable
         }
     }
 
-    private static Task<BackupVault> OpenAsync(string path) =>
-        BackupVault.OpenAsync(new LocalDirectory(path), s_password, TimeProvider.System, CancellationToken.None);
+    private Task<BackupVault> OpenAsync(string path) =>
+        BackupVault.OpenAsync(new LocalDirectory(path), path == MainVault ? _code : s_password, TimeProvider.System, CancellationToken.None);
 
     private async Task<bool> IsRightAsync(BackupVault vault, RecoveryPoint point)
     {
@@ -200,8 +212,9 @@ internal sealed class KillLab : IDisposable
 
     private ProcessStartInfo StartInfo(IEnumerable<string> command)
     {
-        ProcessStartInfo start = new QuenchCli(MainVault, Password).StartInfo(command);
+        ProcessStartInfo start = new QuenchCli(MainVault, _password).StartInfo(command);
         start.Environment["QUENCH_TO_PASSWORD"] = Password;
+        start.Environment["QUENCH_NEW_PASSWORD"] = _nextPassword;
         return start;
     }
 
@@ -215,6 +228,12 @@ internal sealed class KillLab : IDisposable
             {
                 case "summary" when message.TryGetProperty("point", out _):
                     _promised.Add((MainVault, Tag));
+                    break;
+                case "summary" when message.TryGetProperty("sound", out JsonElement sound):
+                    _mayBeRotten &= !sound.GetBoolean();
+                    break;
+                case "summary":
+                    NoteKey(message);
                     break;
                 case "copied":
                     _promised.Add((SecondVault, await TagOfAsync(message.GetProperty("point").GetString()!)));

@@ -8,6 +8,9 @@ internal sealed record KillScenario(Func<KillLab, IEnumerable<string>> Command)
     /// <summary>What is done before each turn, without being killed.</summary>
     internal Func<KillLab, Task> Prepare { get; init; } = _ => Task.CompletedTask;
 
+    /// <summary>Of so many kills one: for a command that takes its time before it writes.</summary>
+    internal int Share { get; init; } = 1;
+
     /// <summary>The tags of points that the command may take away, from the moment it is started.</summary>
     internal Func<KillLab, IEnumerable<string>> MayTake { get; init; } = _ => [];
 
@@ -27,6 +30,20 @@ internal sealed record KillScenario(Func<KillLab, IEnumerable<string>> Command)
         ["prune"] = new(_ => ["vault", "prune", "--yes", "--json"])
         {
             Prepare = lab => lab.BackUpAndForgetAsync(),
+        },
+        ["repair"] = new(lab => ["vault", "repair", "--vault", lab.RottingVault, "--yes", "--json"])
+        {
+            Prepare = lab => lab.RotAsync(),
+        },
+        ["key add"] = new(_ => ["vault", "key", "add", "--recovery-code", "--json"]),
+        ["key remove"] = new(lab => ["vault", "key", "remove", lab.SlotToRemove, "--yes", "--json"])
+        {
+            Prepare = lab => lab.AddKeyToRemoveAsync(),
+        },
+        ["key passwd"] = new(_ => ["vault", "key", "passwd", "--json"])
+        {
+            Prepare = lab => lab.RenewPasswordAsync(),
+            Share = 10, // two keys are derived at full cost, and then some to look
         },
     };
 }

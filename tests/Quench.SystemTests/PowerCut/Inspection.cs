@@ -12,10 +12,11 @@ internal static class Inspection
     /// <param name="due">Whether it must be there.</param>
     /// <param name="promises">All that was ever begun in it.</param>
     /// <param name="isDue">Which of those must be there now.</param>
-    /// <param name="goOn">Whether to add a point afterwards.</param>
+    /// <param name="repair">Whether it may be damaged and is to be repaired first.</param>
+    /// <param name="goOn">Whether to add a point afterwards and to collect garbage.</param>
     /// <returns>What is wrong; null when all is well.</returns>
     internal static async Task<string?> FindFaultAsync(
-        string folder, bool due, IReadOnlyList<Promise> promises, Func<Promise, bool> isDue, bool goOn)
+        string folder, bool due, IReadOnlyList<Promise> promises, Func<Promise, bool> isDue, bool repair, bool goOn)
     {
         BackupVault vault;
         try
@@ -29,8 +30,17 @@ internal static class Inspection
 
         await using (vault)
         {
-            return await FindFaultAsync(vault, promises, isDue) ?? (goOn ? await FindFaultInGoingOnAsync(vault) : null);
+            return (repair ? await FindFaultInRepairAsync(vault) : null)
+                ?? await FindFaultAsync(vault, promises, isDue)
+                ?? (goOn ? await FindFaultInGoingOnAsync(vault) : null);
         }
+    }
+
+    /// <summary>A repair, begun before or not, comes to its end with no manual step and leaves nothing damaged.</summary>
+    private static async Task<string?> FindFaultInRepairAsync(BackupVault vault)
+    {
+        RepairReport report = await vault.RepairAsync(new RepairOptions(), null, CancellationToken.None);
+        return report.IsSound ? null : $"a repair leaves damage: {report.Unhealed[0].What}";
     }
 
     private static async Task<string?> FindFaultAsync(BackupVault vault, IReadOnlyList<Promise> promises, Func<Promise, bool> isDue)
@@ -71,7 +81,7 @@ internal static class Inspection
         }
     }
 
-    /// <summary>The next backup works, with no manual step.</summary>
+    /// <summary>The next backup and the next collection work, with no manual step.</summary>
     private static async Task<string?> FindFaultInGoingOnAsync(BackupVault vault)
     {
         byte[] content = new byte[vault.Info.ChunkSize * 4];
@@ -79,14 +89,17 @@ internal static class Inspection
         DateTimeOffset instant = new(2027, 1, 1, 0, 0, 0, TimeSpan.Zero);
         try
         {
+            await VaultWork.PruneAsync(vault);
             await VaultWork.BackUpAsync(vault, content, instant);
         }
         catch (QuenchException failure)
         {
-            return $"the next backup fails: {failure.Message}";
+            return $"the next collection or backup fails: {failure.Message}";
         }
 
         RecoveryPoint? point = await vault.FindPointAsync("latest", CancellationToken.None);
-        return point?.Instant == instant && await IsRightAsync(vault, point, content) ? null : "the next backup does not restore";
+        VerifyReport report = await vault.VerifyAsync(null, VerifyLevel.Data, null, CancellationToken.None);
+        return point?.Instant != instant || !await IsRightAsync(vault, point, content) ? "the next backup does not restore"
+            : report.IsSound ? null : $"after the next collection: {report.Damage[0].What}";
     }
 }

@@ -40,7 +40,7 @@ internal sealed class Pretence(params IoCall[] calls) : IIoFaults
 }
 
 /// <summary>A store that keeps packs back until the session has committed. It is no good, and that is what it is for.</summary>
-internal sealed class PacksLast(IObjectStore inner) : IObjectStore
+internal sealed class PacksLast(LocalDirectory inner) : IHealingStore
 {
     private readonly ConcurrentQueue<(string Name, byte[] Content)> _held = [];
 
@@ -76,6 +76,8 @@ internal sealed class PacksLast(IObjectStore inner) : IObjectStore
     public IAsyncEnumerable<StoredObject> ListAsync(string prefix, CancellationToken cancellationToken) => inner.ListAsync(prefix, cancellationToken);
 
     public Task DeleteAsync(string name, CancellationToken cancellationToken) => inner.DeleteAsync(name, cancellationToken);
+
+    public Task<bool> ReplaceAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) => inner.ReplaceAsync(name, content, cancellationToken);
 
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 }

@@ -33,42 +33,55 @@ internal sealed class VaultWork(string folder, Func<int> position, Func<string, 
 {
     internal const string Main = "vault";
     internal const string Second = "second";
+    internal const string Rotting = "rotting";
     private const int ChunkSize = 16 * 1024;
     private const int Chunks = 12;
+    private const int Kept = 2; // points that forgetting leaves
+    private const int RotAt = 3000; // in a pack: behind its header, inside its first chunk
 
     internal static readonly IReadOnlyDictionary<string, Func<VaultWork, Task>> Kinds = new Dictionary<string, Func<VaultWork, Task>>
     {
         ["backup"] = work => work.BackUpAsync(),
         ["copy"] = work => work.CopyAsync(),
+        ["forget"] = work => work.ForgetAsync(),
+        ["prune"] = work => work.PruneAsync(),
+        ["repair"] = work => work.RotAndRepairAsync(),
     };
 
     private static readonly byte[] s_password = "a password"u8.ToArray();
     private static readonly KdfCost s_cheap = new(64, 1, 1);
 
     private readonly byte[] _content = new byte[ChunkSize * Chunks];
+    private readonly List<(int From, int Until)> _rotten = []; // positions of the log between which the third vault may be damaged
     private DateTimeOffset _instant = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     internal List<Promise> Promises { get; } = [];
 
-    /// <summary>The position of the log when both vaults were there.</summary>
+    /// <summary>The position of the log when all vaults were there.</summary>
     internal int MadeAt { get; private set; } = int.MaxValue;
 
     internal static Task<BackupVault> OpenAsync(IObjectStore store) => BackupVault.OpenAsync(store, s_password, TimeProvider.System, CancellationToken.None);
 
     internal async Task MakeVaultsAsync()
     {
-        foreach (string name in (string[])[Main, Second])
+        foreach (string name in (string[])[Main, Second, Rotting])
         {
-            CreatedVault made = await BackupVault.CreateAsync(
-                store(Path.Combine(folder, name)), new VaultSettings { ChunkSize = ChunkSize, Kdf = s_cheap }, s_password, TimeProvider.System, s_cheap, CancellationToken.None);
+            VaultSettings settings = new() { ChunkSize = ChunkSize, Kdf = s_cheap, Parity = name == Rotting ? new ParitySettings(4, 1, 4096) : default };
+            CreatedVault made = await BackupVault.CreateAsync(store(Path.Combine(folder, name)), settings, s_password, TimeProvider.System, s_cheap, CancellationToken.None);
             await made.Vault.DisposeAsync();
         }
 
         MadeAt = position();
+        await BackUpAsync(Rotting);
     }
 
+    /// <summary>Whether the third vault may be damaged on a disk whose power went at a position: a repair must make it whole then.</summary>
+    internal bool MayBeRotten(int at) => _rotten.Any(span => span.From <= at && at < span.Until);
+
     /// <summary>Backs up what has changed a little since the last time.</summary>
-    internal async Task BackUpAsync()
+    internal Task BackUpAsync() => BackUpAsync(Main);
+
+    private async Task BackUpAsync(string name)
     {
         _instant += TimeSpan.FromMinutes(1);
         Random random = new(_instant.GetHashCode());
@@ -77,9 +90,9 @@ internal sealed class VaultWork(string folder, Func<int> position, Func<string, 
             random.NextBytes(_content.AsSpan(random.Next(Chunks) * ChunkSize, ChunkSize));
         }
 
-        Promise promise = new(Main, _instant, [.. _content]);
+        Promise promise = new(name, _instant, [.. _content]);
         Promises.Add(promise);
-        await using BackupVault vault = await OpenAsync(store(Path.Combine(folder, Main)));
+        await using BackupVault vault = await OpenAsync(store(Path.Combine(folder, name)));
         await BackUpAsync(vault, _content, _instant);
         promise.From = position();
     }
@@ -99,6 +112,67 @@ internal sealed class VaultWork(string folder, Func<int> position, Func<string, 
         Promises.Add(promise);
         await new PointCopier(from, to, null).CopyAsync(latest, CancellationToken.None);
         promise.From = position();
+    }
+
+    /// <summary>Forgets all points of the first vault but the newest ones.</summary>
+    private async Task ForgetAsync()
+    {
+        await using BackupVault vault = await OpenAsync(store(Path.Combine(folder, Main)));
+        RecoveryPoint[] old = [.. (await vault.ListPointsAsync(CancellationToken.None)).SkipLast(Kept)];
+        if (old.Length == 0)
+        {
+            return;
+        }
+
+        foreach (RecoveryPoint point in old)
+        {
+            Find(Main, point.Instant)!.Until = position();
+        }
+
+        ForgetPlan plan = await vault.PlanForgetAsync(new ForgetRequest { Points = [.. old.Select(point => point.Id.ToString("N"))] }, CancellationToken.None);
+        await vault.ForgetAsync(plan, Enum.GetValues<ForgetConcernKind>(), "a test", CancellationToken.None);
+    }
+
+    private async Task PruneAsync()
+    {
+        await using BackupVault vault = await OpenAsync(store(Path.Combine(folder, Main)));
+        await PruneAsync(vault);
+    }
+
+    internal static async Task PruneAsync(BackupVault vault) =>
+        await vault.PruneAsync(await vault.PlanPruneAsync(new PruneSettings(), null, CancellationToken.None), null, CancellationToken.None);
+
+    /// <summary>Lets a pack of the third vault rot, loses the second copy of a root, and repairs it.</summary>
+    private async Task RotAndRepairAsync()
+    {
+        int from = position();
+        _rotten.Add((from, int.MaxValue));
+        string vault = Path.Combine(folder, Rotting);
+        string pack = Directory.EnumerateFiles(Path.Combine(vault, "packs"), "*", SearchOption.AllDirectories).Where(path => !Path.GetFileName(path).StartsWith('.')).Order(StringComparer.Ordinal).First();
+        await RotAsync(pack);
+        File.Delete(Path.Combine(vault, "copies", "ring", "00000001"));
+        await RepairAsync();
+        _rotten[^1] = (from, position());
+    }
+
+    private async Task RepairAsync()
+    {
+        await using BackupVault vault = await OpenAsync(store(Path.Combine(folder, Rotting)));
+        RepairReport report = await vault.RepairAsync(new RepairOptions(), null, CancellationToken.None);
+        if (!report.IsSound || report.Healed.Count != 1)
+        {
+            throw new InvalidOperationException($"{report.Healed.Count} packs were healed, {report.Unhealed.Count} pieces of damage are left");
+        }
+    }
+
+    /// <summary>Changes a byte of a file where it lies.</summary>
+    private static async Task RotAsync(string path)
+    {
+        await using FileStream file = new(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+        file.Position = RotAt;
+        int was = file.ReadByte();
+        file.Position = RotAt;
+        file.WriteByte((byte)(was ^ 0x20));
     }
 
     private Promise? Find(string vault, DateTimeOffset instant) => Promises.Find(promise => promise.Vault == vault && promise.Instant == instant);

@@ -14,8 +14,8 @@ public readonly record struct IoFaultKind(Errno Error, bool Sticky)
     private static readonly Dictionary<Errno, IoCall[]> s_who = new()
     {
         [Errno.EIO] = Enum.GetValues<IoCall>(),
-        [Errno.ENOSPC] = [IoCall.Open, IoCall.Write, IoCall.Sync, IoCall.SyncDirectory, IoCall.Rename, IoCall.MakeDirectory],
-        [Errno.EDQUOT] = [IoCall.Open, IoCall.Write, IoCall.Sync, IoCall.SyncDirectory, IoCall.Rename, IoCall.MakeDirectory],
+        [Errno.ENOSPC] = [IoCall.Open, IoCall.Write, IoCall.Sync, IoCall.SyncDirectory, IoCall.Rename, IoCall.MakeDirectory, IoCall.Link],
+        [Errno.EDQUOT] = [IoCall.Open, IoCall.Write, IoCall.Sync, IoCall.SyncDirectory, IoCall.Rename, IoCall.MakeDirectory, IoCall.Link],
         [Errno.EMFILE] = [IoCall.Open],
         [Errno.EINTR] = [IoCall.Open, IoCall.Read, IoCall.Write, IoCall.ReadDirectory, IoCall.Lock],
     };
@@ -53,12 +53,12 @@ internal sealed class IoFault(IoFaultKind kind, int failAt) : IIoFaults
 
     public int? Answer(IoCall call, string? path, SafeFileHandle? file)
     {
-        if (call == IoCall.Rename && _unsynced.ContainsKey(path!))
+        if (call is (IoCall.Rename or IoCall.Exchange) && _unsynced.ContainsKey(path!))
         {
             NamedUnsynced = path;
         }
 
-        _lastNamed = call is IoCall.MakeDirectory or IoCall.Rename ? path! : _lastNamed;
+        _lastNamed = call is IoCall.MakeDirectory or IoCall.Rename or IoCall.Exchange ? path! : _lastNamed;
         if (!kind.Concerns(call))
         {
             return null;
@@ -121,21 +121,21 @@ internal sealed class ShortTransfers(int seed) : IIoFaults
     }
 }
 
-/// <summary>Notes from which lines of a source file system calls are made. Thread-safe.</summary>
-internal sealed class CallSites(string fileName) : IIoFaults
+/// <summary>Notes from which lines of some source files system calls are made. Thread-safe.</summary>
+internal sealed class CallSites(string[] fileNames) : IIoFaults
 {
-    private readonly ConcurrentDictionary<int, bool> _lines = [];
+    private readonly ConcurrentDictionary<(string File, int Line), bool> _lines = [];
 
-    /// <summary>Lines of the file, counted from 1.</summary>
-    internal IEnumerable<int> Lines => _lines.Keys;
+    /// <summary>Whether a call was made from a line, counted from 1.</summary>
+    internal bool Reached(string fileName, int line) => _lines.ContainsKey((fileName, line));
 
     public int? Answer(IoCall call, string? path, SafeFileHandle? file)
     {
         foreach (StackFrame frame in new StackTrace(fNeedFileInfo: true).GetFrames())
         {
-            if (frame.GetFileName()?.EndsWith(fileName, StringComparison.Ordinal) == true)
+            if (Path.GetFileName(frame.GetFileName()) is { } name && fileNames.Contains(name))
             {
-                _lines.TryAdd(frame.GetFileLineNumber(), true);
+                _lines.TryAdd((name, frame.GetFileLineNumber()), true);
                 break;
             }
         }

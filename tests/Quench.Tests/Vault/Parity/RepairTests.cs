@@ -250,6 +250,11 @@ public sealed class RepairTests
         Assert.Empty(Directory.EnumerateFiles(Path.GetDirectoryName(file)!, ".tmp-*"));
         VerifyReport verified = await VerifyAsync(store);
         Assert.True(verified.IsSound && verified.Foreign.Count == 0);
+
+        // Whoever puts something beside it later, and sweeps what dead writers left, does not take it for that.
+        await using LocalDirectory later = new(directory["vault"]);
+        await later.PutAsync(Path.GetRelativePath(directory["vault"], Path.GetDirectoryName(file)!) + "/neighbour", sound, TestContext.Current.CancellationToken);
+        Assert.Equal(damaged, File.ReadAllBytes(aside));
     }
 
     private static bool CanBeHurt(string name) =>
