@@ -37,6 +37,7 @@ public sealed record VolumeTracking(bool IsOn, string? Reason, Guid? Point, long
 /// <summary>How the worker of an attached volume is doing.</summary>
 /// <param name="IsSupervised">Whether another worker takes over when this one dies.</param>
 /// <param name="WorkerId">The process that serves now.</param>
+/// <param name="HasStandby">Whether another process is warm and waits to take over.</param>
 /// <param name="Restarts">How often a worker died, or was killed because it hung, and another one took over.</param>
 /// <param name="Hangs">How many of those hung.</param>
 /// <param name="Upgrades">How often a worker was replaced in order.</param>
@@ -46,7 +47,7 @@ public sealed record VolumeTracking(bool IsOn, string? Reason, Guid? Point, long
 /// <param name="PassThroughSince">Since when.</param>
 /// <param name="NextTry">When full service is tried again by itself.</param>
 public sealed record VolumeSupervision(
-    bool IsSupervised, int WorkerId, int Restarts, int Hangs, int Upgrades, string? LastChange, DateTimeOffset? LastChangeTime,
+    bool IsSupervised, int WorkerId, bool HasStandby, int Restarts, int Hangs, int Upgrades, string? LastChange, DateTimeOffset? LastChangeTime,
     string? PassThrough, DateTimeOffset? PassThroughSince, DateTimeOffset? NextTry);
 
 /// <summary>How to attach a volume.</summary>

@@ -87,6 +87,8 @@ internal sealed record SupervisionReply
     /// <summary>The process of the worker that answers.</summary>
     public int Worker { get; init; }
 
+    public bool HasStandby { get; init; }
+
     public int Restarts { get; init; }
 
     public int Hangs { get; init; }

@@ -43,7 +43,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
             "detach" => Detach(),
             "supervision" => server.House.Supervision(),
             "upgrade" => Upgrade(),
-            "hang" when HangPoint.Exists => server.Volume.WithEngine(static _ => HangPoint.Hang()),
+            "hang" when TestPoint.Exists => server.Volume.WithEngine(static _ => TestPoint.Hang()),
             _ => new ControlReply { Code = "SNAP-139", Message = $"the worker does not know \"{request.Op}\"", Next = "use the same version of quench that attached the volume" },
         };
 

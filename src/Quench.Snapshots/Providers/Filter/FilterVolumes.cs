@@ -49,7 +49,7 @@ public static class FilterVolumes
         {
             return client?.Ask(new ControlRequest { Op = "supervision" }).Supervision is { } reply
                 ? new VolumeSupervision(
-                    reply.IsSupervised, reply.Worker, reply.Restarts, reply.Hangs, reply.Upgrades, reply.LastChange, reply.LastChangeTime,
+                    reply.IsSupervised, reply.Worker, reply.HasStandby, reply.Restarts, reply.Hangs, reply.Upgrades, reply.LastChange, reply.LastChangeTime,
                     reply.PassThrough, reply.PassThroughSince, reply.NextTry)
                 : null;
         }

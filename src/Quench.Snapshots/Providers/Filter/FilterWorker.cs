@@ -159,7 +159,7 @@ public static class FilterWorker
                 begin = new ControlServer(_directory, volume, _session, _house).Begin;
             }
 
-            _session.Start(resend: takesOver && _page.CanResend);
+            _session.Start(resend: takesOver && _page.CanResend && !TestPoint.ForgetsResend);
             Socket listener = new(new SafeSocketHandle(_setup.Door, ownsHandle: true));
             return new ControlDoor(listener, begin, _clientKnows.Set);
         }

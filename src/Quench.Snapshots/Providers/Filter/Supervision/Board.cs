@@ -5,7 +5,7 @@ using Quench.Interop.Linux;
 namespace Quench.Snapshots.Providers.Filter.Supervision;
 
 /// <summary>What a thread of a worker is at, in the lowest bits of its cell on the board.</summary>
-internal enum ThreadState
+internal enum CellState
 {
     /// <summary>Waits for a request.</summary>
     Idle = 0,
@@ -46,7 +46,7 @@ internal sealed class Board(SharedMemory memory) : IRequestWatch, ITransferWatch
 
     internal static int CellOf(int thread) => CellsInLine * (1 + thread);
 
-    internal static ThreadState StateOf(long cell) => (ThreadState)(cell & StateMask);
+    internal static CellState StateOf(long cell) => (CellState)(cell & StateMask);
 
     /// <summary>The worker is alive.</summary>
     internal void Beat() => Volatile.Write(ref memory[0], unchecked(memory[0] + 1));
@@ -55,22 +55,22 @@ internal sealed class Board(SharedMemory memory) : IRequestWatch, ITransferWatch
     public void Taken(int thread)
     {
         t_cell = CellOf(thread);
-        Change(ThreadState.Busy);
+        Change(CellState.Busy);
     }
 
     /// <inheritdoc/>
-    public void Answered(int thread) => Change(ThreadState.Idle);
+    public void Answered(int thread) => Change(CellState.Idle);
 
     /// <inheritdoc/>
-    public void Begin() => Change(ThreadState.InOrigin);
+    public void Begin() => Change(CellState.InOrigin);
 
     /// <inheritdoc/>
-    public void End() => Change(ThreadState.Busy);
+    public void End() => Change(CellState.Busy);
 
     /// <summary>The calling thread waits on purpose from now on, or has ended that. Whoever says so limits the wait itself.</summary>
-    internal void Hold(bool holding) => Change(holding ? ThreadState.Holding : ThreadState.Busy);
+    internal void Hold(bool holding) => Change(holding ? CellState.Holding : CellState.Busy);
 
-    private void Change(ThreadState state)
+    private void Change(CellState state)
     {
         int cell = t_cell;
         if (cell != 0)

@@ -40,9 +40,9 @@ internal sealed class BoardWatch(int threads, TimeSpan limit)
             }
 
             TimeSpan still = now - _since[index];
-            ThreadState state = index == 0 ? ThreadState.Idle : Board.StateOf(cell);
-            diskIsSlow |= state == ThreadState.InOrigin && still > limit / SlowShare;
-            stuck |= state == ThreadState.Busy && still > limit;
+            CellState state = index == 0 ? CellState.Idle : Board.StateOf(cell);
+            diskIsSlow |= state == CellState.InOrigin && still > limit / SlowShare;
+            stuck |= state == CellState.Busy && still > limit;
         }
 
         return now - _since[0] > limit ? ChangeReason.Silent

@@ -31,7 +31,7 @@ internal sealed class HolderLoop : IDisposable
     private TimeSpan _now;                          // the holder's waking time
     private DateTimeOffset _changed;
     private DateTimeOffset? _passThroughSince;
-    private (Change Change, WorkerMode Mode, int Restarts, int Upgrades, int Refused, int Worker) _told;
+    private (Change Change, WorkerMode Mode, int Restarts, int Upgrades, int Refused, int Worker, bool HasStandby) _told;
     private HolderEnd? _end;
     private bool _lastWasOrderly;
 
@@ -221,18 +221,19 @@ internal sealed class HolderLoop : IDisposable
     private void TellPage()
     {
         int worker = _core.Active < 0 ? 0 : _places[_core.Active].ProcessId;
-        var told = (_core.LastChange, _core.Mode, _core.Restarts, _core.Upgrades, _core.RefusedUpgrades, worker);
+        var told = (_core.LastChange, _core.Mode, _core.Restarts, _core.Upgrades, _core.RefusedUpgrades, worker, _core.HasStandby);
         if (told == _told)
         {
             return;
         }
 
         DateTimeOffset now = _clock.GetUtcNow();
-        _changed = (_core.Restarts, _core.Upgrades) == (_told.Restarts, _told.Upgrades) ? _changed : now;
+        bool changedHands = (_core.Restarts, _core.Upgrades) != (_told.Restarts, _told.Upgrades);
+        _changed = changedHands ? now : _changed;
         _passThroughSince = _core.Mode == WorkerMode.Full ? null : _passThroughSince ?? now;
         _told = told;
         _page.Tell(_core, worker, _changed, _passThroughSince, _core.Mode == WorkerMode.Full ? null : now + (_core.ReturnAt - _now));
-        if (_core.LastChange.Reason != ChangeReason.None)
+        if (changedHands)
         {
             _log(SupervisionText.Of(_core));
         }

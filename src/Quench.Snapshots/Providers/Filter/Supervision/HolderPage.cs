@@ -15,6 +15,7 @@ namespace Quench.Snapshots.Providers.Filter.Supervision;
 ///        3 holder's beat           7 can resend               11 restarts                15 pass-through since (Unix, ms; 0 not)
 ///                                                                                        16 full service is tried again at (Unix, ms)
 ///                                                                                        17 worker that serves
+///                                                                                        18 another one is warm
 /// </code>
 /// Cells are only ever added. Each is written by the holder alone, but for the last node, which whoever serves counts up.
 /// </remarks>
@@ -51,7 +52,7 @@ internal sealed class HolderPage(SharedMemory memory)
 
     internal DateTimeOffset? NextTry => Time(16);
 
-    internal int WorkerId => (int)memory[17];
+    internal bool HasStandby => memory[18] != 0;
 
     /// <summary>A node that no file of this connection had before: whoever has an old one open must never read another file there.</summary>
     internal ulong NewNode() => (ulong)Interlocked.Increment(ref memory[4]);
@@ -78,6 +79,7 @@ internal sealed class HolderPage(SharedMemory memory)
         memory[15] = passThroughSince?.ToUnixTimeMilliseconds() ?? 0;
         memory[16] = nextTry?.ToUnixTimeMilliseconds() ?? 0;
         memory[17] = worker;
+        memory[18] = core.HasStandby ? 1 : 0;
         Volatile.Write(ref memory[13], core.Upgrades);
         Volatile.Write(ref memory[14], core.RefusedUpgrades);
     }

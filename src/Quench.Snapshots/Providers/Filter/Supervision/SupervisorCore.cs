@@ -61,6 +61,9 @@ internal sealed class SupervisorCore(SupervisorPace pace, bool isSupervised)
     /// <summary>When full service is tried again; only with pass-through.</summary>
     internal TimeSpan ReturnAt => _returnAt;
 
+    /// <summary>Whether a warm worker waits for the word.</summary>
+    internal bool HasStandby => IsStandby(_workers[0]) || IsStandby(_workers[1]);
+
     internal WorkerPhase PhaseOf(int place) => _workers[place].Phase;
 
     /// <summary>Whether the worker in a place has been sent a kill.</summary>
@@ -222,6 +225,8 @@ internal sealed class SupervisorCore(SupervisorPace pace, bool isSupervised)
 
         FinishIfOver();
     }
+
+    private static bool IsStandby(Worker worker) => worker is { Phase: WorkerPhase.Ready, IsDoomed: false };
 
     private void ActiveEnded(Worker worker, WorkerPhase phase, int signal, int code, TimeSpan lived, TimeSpan now)
     {

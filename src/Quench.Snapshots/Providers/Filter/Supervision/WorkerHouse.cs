@@ -101,6 +101,7 @@ internal sealed class WorkerHouse(FilterDirectory directory, SafeFileHandle line
         {
             IsSupervised = page.IsSupervised && !IsAlone,
             Worker = Environment.ProcessId,
+            HasStandby = page.HasStandby,
             Restarts = page.Restarts,
             Hangs = page.Hangs,
             Upgrades = page.Upgrades,
