@@ -12,7 +12,7 @@ public static class SnapshotErrors
     public static QuenchException Broken(string volume, string reason, Exception? cause = null) => new(
         "SNAP-104",
         $"snapshot of {volume} stopped: {reason}",
-        "give the diff area more room with --diff-area-size and a folder for it with --diff-area, or back up in a quieter hour",
+        "run it again; if the diff area was full, give it more room with --diff-area-size and a folder for it with --diff-area, or back up in a quieter hour",
         cause)
     {
         Effect = "the volume itself is unaffected: every write went through",

@@ -199,7 +199,7 @@ public sealed class ChangeTrackingTests
                 break;
             case Between.WorkerKilled:
                 Task busy = Task.Run(() => LiveUntilItFails(volume.MountPoint, new Random(random.Next())));
-                await volume.KillWorkerAsync();
+                await volume.KillAllAsync();
                 await busy;
                 await volume.DetachDeadAsync();
                 await volume.AttachAgainAsync();
@@ -210,7 +210,7 @@ public sealed class ChangeTrackingTests
                 await volume.AttachAgainAsync();
                 break;
             case Between.ForeignWriteAfterKill:
-                await volume.KillWorkerAsync();
+                await volume.KillAllAsync();
                 await volume.DetachDeadAsync();
                 WriteFromOutside(volume, random);
                 await volume.AttachAgainAsync();

@@ -50,7 +50,11 @@ public abstract class Disk : IBlockDevice
     /// <summary>Whether transfers go past the page cache.</summary>
     public bool IsDirect => _alignment > 1;
 
-    private protected SafeFileHandle Handle => _handle;
+    /// <summary>Told of each transfer of a synchronous method; null for nobody. Set before the disk is used.</summary>
+    public ITransferWatch? Watch { get; set; }
+
+    /// <summary>The open file, for a process that hands it on to a program that it starts. It stays this disk's.</summary>
+    public SafeFileHandle Handle => _handle;
 
     /// <summary>Opens whatever is at a path: a block device, or a regular file as a disk. Past the page cache where the medium allows.</summary>
     /// <param name="path">The path; symbolic links are followed.</param>
@@ -78,10 +82,36 @@ public abstract class Disk : IBlockDevice
         };
     }
 
+    /// <summary>
+    /// Opens once more what a handle has open, whatever has become of its name since. Nothing is claimed: whoever opened the handle has done that.
+    /// </summary>
+    /// <param name="held">Open on a block device or a regular file; stays the caller's.</param>
+    /// <param name="path">What it is called in messages.</param>
+    /// <param name="access">What for.</param>
+    /// <exception cref="QuenchException">BLOCK-101 to BLOCK-105: it can't be opened.</exception>
+    public static Disk OpenHeld(SafeFileHandle held, string path, DeviceAccess access)
+    {
+        string place = string.Create(System.Globalization.CultureInfo.InvariantCulture, $"/proc/self/fd/{held.DangerousGetHandle()}");
+        try
+        {
+            return NativeFile.TryGetStatus(place) switch
+            {
+                { Kind: FileKind.BlockDevice } => RawDevice.OpenHeld(place, path, access),
+                { Kind: FileKind.Regular } file => ImageFile.OpenHeld(place, path, access, file.Length),
+                _ => throw DiskErrors.NotADisk(path),
+            };
+        }
+        catch (LinuxErrorException failure)
+        {
+            throw DiskErrors.From(path, failure);
+        }
+    }
+
     /// <summary>Reads exactly the buffer's length. Same contract as <see cref="ReadAsync"/>, on the calling thread.</summary>
     public void Read(long offset, Span<byte> into)
     {
         Geometry.Check(offset, into.Length);
+        Watch?.Begin();
         try
         {
             ReadCore(offset, into);
@@ -90,6 +120,10 @@ public abstract class Disk : IBlockDevice
         {
             throw Named(failure);
         }
+        finally
+        {
+            Watch?.End();
+        }
     }
 
     /// <summary>Writes exactly the source's length. Same contract as <see cref="WriteAsync"/>, on the calling thread.</summary>
@@ -97,6 +131,7 @@ public abstract class Disk : IBlockDevice
     {
         DemandWritable();
         Geometry.Check(offset, source.Length);
+        Watch?.Begin();
         try
         {
             WriteCore(offset, source);
@@ -104,6 +139,10 @@ public abstract class Disk : IBlockDevice
         catch (LinuxErrorException failure) when (failure.Subject is null)
         {
             throw Named(failure);
+        }
+        finally
+        {
+            Watch?.End();
         }
     }
 
@@ -113,6 +152,7 @@ public abstract class Disk : IBlockDevice
     {
         DemandWritable();
         Geometry.Check(range.Offset, range.Length);
+        Watch?.Begin();
         try
         {
             return range.IsEmpty || TryZeroCore(range);
@@ -120,6 +160,10 @@ public abstract class Disk : IBlockDevice
         catch (LinuxErrorException failure) when (failure.Subject is null)
         {
             throw Named(failure);
+        }
+        finally
+        {
+            Watch?.End();
         }
     }
 
@@ -138,6 +182,7 @@ public abstract class Disk : IBlockDevice
     {
         DemandWritable();
         Geometry.Check(range.Offset, range.Length);
+        Watch?.Begin();
         try
         {
             return range.IsEmpty || TryDiscardCore(range);
@@ -146,11 +191,16 @@ public abstract class Disk : IBlockDevice
         {
             throw Named(failure);
         }
+        finally
+        {
+            Watch?.End();
+        }
     }
 
     /// <summary>Makes durable what had been written when it was called. After a failure what is durable is unknown: never retry.</summary>
     public void Flush()
     {
+        Watch?.Begin();
         try
         {
             NativeFile.SyncData(_handle);
@@ -158,6 +208,10 @@ public abstract class Disk : IBlockDevice
         catch (LinuxErrorException failure) when (failure.Subject is null)
         {
             throw Named(failure);
+        }
+        finally
+        {
+            Watch?.End();
         }
     }
 

@@ -89,11 +89,15 @@ public sealed class ImageFile : Disk
         }
     }
 
-    private static ImageFile OpenFile(string path, DeviceAccess access, bool exclusive, bool direct, long length)
+    internal static ImageFile OpenHeld(string place, string path, DeviceAccess access, long length) =>
+        OpenFile(path, access, exclusive: false, direct: true, length, place);
+
+    private static ImageFile OpenFile(string path, DeviceAccess access, bool exclusive, bool direct, long length, string? openedAt = null)
     {
+        string place = openedAt ?? path;
         OpenMode mode = access == DeviceAccess.Read ? OpenMode.ReadOnly : OpenMode.ReadWrite;
-        SafeFileHandle? directHandle = direct ? TryOpenDirect(path, mode) : null;
-        SafeFileHandle handle = directHandle ?? NativeFile.Open(path, mode);
+        SafeFileHandle? directHandle = direct ? TryOpenDirect(place, mode) : null;
+        SafeFileHandle handle = directHandle ?? NativeFile.Open(place, mode);
         SafeFileHandle? buffered = null;
         try
         {
@@ -102,8 +106,8 @@ public sealed class ImageFile : Disk
                 DemandUnused(handle, path, access);
             }
 
-            int sector = directHandle is null ? 1 : NativeFile.TryGetDirectAlignment(path) ?? LargestDirectAlignment;
-            buffered = length % sector == 0 ? null : NativeFile.Open(path, mode);
+            int sector = directHandle is null ? 1 : NativeFile.TryGetDirectAlignment(place) ?? LargestDirectAlignment;
+            buffered = length % sector == 0 ? null : NativeFile.Open(place, mode);
             return new ImageFile(path, access, new BlockGeometry(length, sector), handle, buffered);
         }
         catch

@@ -40,6 +40,9 @@ public sealed class RawDevice : Disk
         }
     }
 
+    internal static RawDevice OpenHeld(string place, string path, DeviceAccess access) =>
+        Adopt(path, access, NativeFile.Open(place, (access == DeviceAccess.Read ? OpenMode.ReadOnly : OpenMode.ReadWrite) | OpenMode.Direct));
+
     private static RawDevice Adopt(string path, DeviceAccess access, SafeFileHandle handle)
     {
         try

@@ -11,12 +11,16 @@ internal static class AttachCommand
         Argument<string> origin = new("DEVICE-OR-FILE") { Description = "The device or image file whose volume is to be used through Quench." };
         Option<string> name = new("--name") { HelpName = "NAME", Description = "What the volume is called from now on.", Required = true };
         Option<bool> noTrack = new("--no-track") { Description = "Do not track changes: each backup reads everything. Forgets what was tracked before." };
-        Command command = new("attach", HelpText.Of("attach")) { origin, name, noTrack };
+        Option<bool> withoutSupervisor = new("--without-supervisor")
+        {
+            Description = "For kernels before Linux 6.9: when the process that serves the volume dies, its users see I/O errors, and nobody replaces it.",
+        };
+        Command command = new("attach", HelpText.Of("attach")) { origin, name, noTrack, withoutSupervisor };
         command.Run(host, async (parsed, cancellationToken) =>
         {
             Privilege.Demand(host, "attach a volume");
             AttachedVolume volume = await FilterAttachment.AttachAsync(
-                parsed.GetValue(origin)!, parsed.GetValue(name)!, new AttachOptions { TracksChanges = !parsed.GetValue(noTrack) }, cancellationToken);
+                parsed.GetValue(origin)!, parsed.GetValue(name)!, Options(parsed.GetValue(noTrack), parsed.GetValue(withoutSupervisor)), cancellationToken);
             if (FilterVolumes.GetTracking(volume) is { IsOn: false } tracking && !parsed.GetValue(noTrack))
             {
                 host.Error.WriteLine($"changes are not tracked, so each backup reads everything: {tracking.Reason}");
@@ -28,4 +32,6 @@ internal static class AttachCommand
         });
         return command;
     }
+
+    private static AttachOptions Options(bool noTrack, bool withoutSupervisor) => new() { TracksChanges = !noTrack, IsSupervised = !withoutSupervisor };
 }

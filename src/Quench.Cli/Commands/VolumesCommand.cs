@@ -12,7 +12,7 @@ internal static class VolumesCommand
     public static Command Make(CliHost host)
     {
         Option<bool> json = CommonOptions.Json();
-        Command command = new("volumes", HelpText.Of("volumes")) { json };
+        Command command = new("volumes", HelpText.Of("volumes")) { json, VolumesUpgradeCommand.Make(host) };
         command.Run(host, (parsed, _) =>
         {
             IReadOnlyList<AttachedVolume> volumes = FilterVolumes.List();
@@ -38,16 +38,17 @@ internal static class VolumesCommand
             return;
         }
 
-        TextTable table = new("NAME", "DEVICE", "SIZE", "MOUNTED AT", "STATE", "TRACKING", "ORIGIN");
+        TextTable table = new("NAME", "DEVICE", "SIZE", "MOUNTED AT", "STATE", "WORKER", "TRACKING", "ORIGIN");
         foreach (AttachedVolume volume in volumes)
         {
-            table.Add(volume.Name, volume.Device, ByteSize.Format(volume.Length), volume.MountPoint ?? "", Text(volume.State), Text(FilterVolumes.GetTracking(volume)), volume.Origin);
+            VolumeSupervision? supervision = FilterVolumes.GetSupervision(volume);
+            table.Add(
+                volume.Name, volume.Device, ByteSize.Format(volume.Length), volume.MountPoint ?? "", SupervisionDisplay.State(volume, supervision),
+                SupervisionDisplay.Worker(supervision, host.Clock), Text(FilterVolumes.GetTracking(volume)), volume.Origin);
         }
 
         table.WriteTo(host.Output);
     }
-
-    private static string Text(AttachmentState state) => state == AttachmentState.Serving ? "serving" : "dead";
 
     private static string Text(VolumeTracking? tracking) => tracking switch
     {
@@ -93,8 +94,10 @@ internal static class VolumesCommand
             writer.WriteString("device", volume.Device);
             writer.WriteNumber("length", volume.Length);
             writer.WriteString("mount_point", volume.MountPoint);
-            writer.WriteString("state", Text(volume.State));
+            VolumeSupervision? supervision = FilterVolumes.GetSupervision(volume);
+            writer.WriteString("state", SupervisionDisplay.State(volume, supervision));
             writer.WriteString("origin", volume.Origin);
+            SupervisionDisplay.WriteJson(writer, supervision);
             WriteTracking(writer, FilterVolumes.GetTracking(volume));
             writer.WriteEndObject();
         }

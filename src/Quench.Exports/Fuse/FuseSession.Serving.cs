@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Exports.Fuse.Wire;
 using Quench.Interop.Fuse;
@@ -11,65 +12,47 @@ namespace Quench.Exports.Fuse;
 /// <content>The threads: one request at a time each, from read(2) to write(2).</content>
 public sealed partial class FuseSession
 {
-    private const int ReplyHeaderSize = 16;
-
-    /// <summary>Agrees with the kernel on sizes and features. The first request of every connection is this one.</summary>
-    private void Handshake()
-    {
-        byte[] buffer = new byte[PageSize + MaxTransfer + PageSize];
-        int count = Receive(buffer);
-        if (count < RequestHeader.Size)
-        {
-            throw new LinuxErrorException(count < 0 ? (Errno)(-count) : Errno.EIO, "start serving", _directory);
-        }
-
-        RequestHeader header = new(buffer);
-        ReadOnlySpan<byte> arguments = buffer.AsSpan(RequestHeader.Size, count - RequestHeader.Size);
-        int minor = InitMessage.ReadMinor(arguments);
-        ulong offered = InitMessage.ReadFlags(arguments);
-        const ulong Wanted = InitMessage.AsyncDirectIo | InitMessage.MaxPages;
-        if (header.Opcode != FuseOpcode.Init || InitMessage.ReadMajor(arguments) != InitMessage.Major || minor < InitMessage.MinorMin
-            || (offered & Wanted) != Wanted)
-        {
-            throw new NotSupportedException($"this kernel speaks FUSE 7.{minor}; Quench needs 7.{InitMessage.MinorMin} with asynchronous direct I/O");
-        }
-
-        byte[] reply = new byte[ReplyHeaderSize + InitMessage.ReplySize];
-        InitMessage.WriteReply(
-            reply.AsSpan(ReplyHeaderSize), Math.Min(minor, InitMessage.MinorMax), Wanted, MaxBackground, MaxTransfer, MaxTransfer / PageSize);
-        Reply(reply, header.Unique, InitMessage.ReplySize);
-    }
-
-    private void Serve()
-    {
-        using NativeBuffer buffer = new(PageSize + MaxTransfer + PageSize, locked: true);
-        while (true)
-        {
-            int count = Receive(buffer.GetSpan()[HeaderOffset..]);
-            if (count < 0)
-            {
-                if (!_ended && count != -(int)Errno.ENODEV)
-                {
-                    _report(new LinuxErrorException((Errno)(-count), "receive requests for", _directory));
-                }
-
-                return;
-            }
-
-            Answer(buffer, count);
-        }
-    }
-
     /// <summary>Waits for one request; the transient refusals of fuse(4) are tried again here.</summary>
-    private int Receive(Span<byte> into)
+    internal static int Receive(SafeFileHandle connection, Span<byte> into)
     {
         while (true)
         {
-            int count = FuseDevice.Receive(_connection, into);
+            int count = FuseDevice.Receive(connection, into);
             if (count is not (-(int)Errno.ENOENT or -(int)Errno.EINTR or -(int)Errno.EAGAIN))
             {
                 return count;
             }
+        }
+    }
+
+    private void Serve(int number)
+    {
+        NativeBuffer buffer = _buffers[number];
+        ref long atWork = ref _atWork[number * CellsInLine];
+        while (true)
+        {
+            int count = Receive(_connection, buffer.GetSpan()[HeaderOffset..]);
+            if (count < RequestHeader.Size)
+            {
+                if (!_ended && count is not (0 or -(int)Errno.ENODEV))
+                {
+                    _report(new LinuxErrorException((Errno)(-count), "receive requests for", _directory));
+                }
+
+                return; // unmounted; 0 is a connection of ours that was closed
+            }
+
+            Interlocked.Exchange(ref atWork, 1); // before the look at _draining, for everybody
+            if (_draining)
+            {
+                Volatile.Write(ref atWork, 0);
+                _never.Wait();
+            }
+
+            _watch?.Taken(number);
+            Answer(buffer, count);
+            _watch?.Answered(number);
+            Volatile.Write(ref atWork, 0);
         }
     }
 
@@ -84,11 +67,11 @@ public sealed partial class FuseSession
             return; // these have no reply: we keep no reference counts, and every request ends by itself soon
         }
 
-        Span<byte> reply = page[(PageSize - ReplyHeaderSize)..];
+        Span<byte> reply = page[(PageSize - ReplyHeader.Size)..];
         int result;
         try
         {
-            result = Perform(header.Opcode, header.Node, request[RequestHeader.Size..], page[PageSize..], reply[ReplyHeaderSize..]);
+            result = Perform(header.Opcode, header.Node, request[RequestHeader.Size..], page[PageSize..], reply[ReplyHeader.Size..]);
         }
         catch (LinuxErrorException failure)
         {
@@ -200,14 +183,12 @@ public sealed partial class FuseSession
     private int LookUp(ulong node, ReadOnlySpan<byte> arguments, Span<byte> reply)
     {
         string name = Encoding.UTF8.GetString(arguments.TrimEnd((byte)0));
-        Entry?[] entries = _entries;
-        int at = node == RootNode ? Array.FindLastIndex(entries, entry => entry?.Name == name) : -1;
-        if (at < 0)
+        if (node != RootNode || Array.FindLast(_entries, entry => entry.Name == name) is not { } found)
         {
             return -(int)Errno.ENOENT;
         }
 
-        NodeMessages.WriteEntryReply(reply, (ulong)at + 2, entries[at]!.File);
+        NodeMessages.WriteEntryReply(reply, found.Node, found.File);
         return NodeMessages.EntryReplySize;
     }
 
@@ -256,21 +237,22 @@ public sealed partial class FuseSession
     private int ReadDirectory(ReadOnlySpan<byte> arguments, Span<byte> payload)
     {
         TransferArguments read = new(arguments);
-        Entry?[] entries = _entries;
-        Span<byte> room = payload[..Math.Min(read.Length, MaxTransfer)];
         int used = 0;
-        for (long at = read.Offset; at < entries.Length; at++)
+        Span<byte> room = payload[..Math.Min(read.Length, MaxTransfer)];
+        foreach (Entry entry in _entries)
         {
-            if (entries[at] is { } entry)
+            if (entry.Node <= (ulong)read.Offset)
             {
-                int size = NodeMessages.WriteDirectoryEntry(room[used..], (ulong)at + 2, (ulong)at + 1, entry.Name, isDirectory: false);
-                if (size == 0)
-                {
-                    break;
-                }
-
-                used += size;
+                continue; // an entry's offset is its node: listings stay whole when files come and go between two reads
             }
+
+            int size = NodeMessages.WriteDirectoryEntry(room[used..], entry.Node, entry.Node, entry.Name, isDirectory: false);
+            if (size == 0)
+            {
+                break;
+            }
+
+            used += size;
         }
 
         return used;
@@ -284,13 +266,11 @@ public sealed partial class FuseSession
         return NodeMessages.StatFsReplySize;
     }
 
-    /// <summary>Sends the header and what follows it. (linux/fuse.h, struct fuse_out_header: length (4) ─ error (4) ─ unique (8))</summary>
+    /// <summary>Sends the header and what follows it.</summary>
     private void Reply(Span<byte> reply, ulong unique, int result)
     {
-        int length = ReplyHeaderSize + Math.Max(result, 0);
-        BinaryPrimitives.WriteInt32LittleEndian(reply, length);
-        BinaryPrimitives.WriteInt32LittleEndian(reply[4..], Math.Min(result, 0));
-        BinaryPrimitives.WriteUInt64LittleEndian(reply[8..], unique);
+        int length = ReplyHeader.Size + Math.Max(result, 0);
+        ReplyHeader.Write(reply, length, Math.Min(result, 0), unique);
         int sent = FuseDevice.Send(_connection, reply[..length]);
         if (sent < 0 && sent != -(int)Errno.ENOENT && sent != -(int)Errno.ENODEV)
         {

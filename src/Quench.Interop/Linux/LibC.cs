@@ -105,6 +105,42 @@ internal static unsafe partial class LibC
     [LibraryImport(Libraries.LibC, SetLastError = true)]
     internal static partial int close_range(uint first, uint last, int flags);
 
+    [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int memfd_create(string name, uint flags);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int socketpair(int domain, int type, int protocol, int* pair);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial nint send(SafeFileHandle fd, byte* buffer, nuint count, int flags);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial nint recv(SafeFileHandle fd, byte* buffer, nuint count, int flags);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int posix_spawnp(int* process, byte* file, byte* actions, byte* attributes, byte** arguments, byte** environment);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int posix_spawn_file_actions_init(byte* actions);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int posix_spawn_file_actions_destroy(byte* actions);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int posix_spawn_file_actions_adddup2(byte* actions, int from, int to);
+
+    [LibraryImport(Libraries.LibC, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int posix_spawn_file_actions_addopen(byte* actions, int fd, string path, int flags, uint mode);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int waitpid(int process, int* status, int options);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int kill(int process, int signal);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial void _exit(int status);
+
     [LibraryImport(Libraries.LibC)]
     internal static partial uint geteuid();
 

@@ -6,6 +6,7 @@ namespace Quench.Interop.Linux;
 public static unsafe class ProcessControl
 {
     private const int MCL_CURRENT_FUTURE_ONFAULT = 7;
+    private const int MCL_CURRENT_FUTURE = 3;
     private const int CLOSE_RANGE_CLOEXEC = 4;
     private const int PR_SET_IO_FLUSHER = 57;
     private const int PR_SET_DUMPABLE = 4;
@@ -19,6 +20,14 @@ public static unsafe class ProcessControl
     /// </summary>
     /// <returns>False when the kernel refuses; the process goes on, more exposed to memory pressure.</returns>
     public static bool TryLockMemory() => LibC.mlockall(MCL_CURRENT_FUTURE_ONFAULT) == 0;
+
+    /// <summary>Brings into RAM, and keeps there, every page that is there now or is mapped later: for a small process that must never wait for a page.</summary>
+    /// <returns>False when the kernel refuses.</returns>
+    public static bool TryLockAllMemory() => LibC.mlockall(MCL_CURRENT_FUTURE) == 0;
+
+    /// <summary>Ends this process at once: no finalizer, no handler, nothing that could wait. (_exit(2))</summary>
+    /// <param name="code">The exit code, 0 to 255.</param>
+    public static void ExitNow(int code) => LibC._exit(code);
 
     /// <summary>Tells the kernel that this process serves block I/O and must not be made to wait for it. (PR_SET_IO_FLUSHER)</summary>
     /// <returns>False when not allowed: it needs CAP_SYS_RESOURCE.</returns>

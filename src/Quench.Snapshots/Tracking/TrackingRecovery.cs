@@ -1,5 +1,9 @@
 namespace Quench.Snapshots.Tracking;
 
+/// <summary>The origin has not been out of our hands since the last worker: the holder has had it open and claimed all the time.</summary>
+/// <param name="Lost">Why that worker had given tracking up; null when it had not.</param>
+internal sealed record HeldOrigin(string? Lost);
+
 /// <summary>What an attachment may believe of what the last one left.</summary>
 /// <param name="Marks">What is known, brought up to now; empty when nothing is.</param>
 /// <param name="State">The state file's id; null when a new one is to be made.</param>
@@ -12,7 +16,8 @@ internal sealed record TrackingRecovery(IReadOnlyList<VolumeMark> Marks, Guid? S
     /// <param name="intents">The write-intent map's file.</param>
     /// <param name="seal">What `quench detach` left after a worker's death; null when nothing.</param>
     /// <param name="now">The origin as it is.</param>
-    internal static TrackingRecovery From(IReadOnlyList<byte[]> slots, ReadOnlySpan<byte> intents, OriginSeal? seal, OriginFacts now)
+    /// <param name="held">Given when this worker takes over from another one of the same attachment.</param>
+    internal static TrackingRecovery From(IReadOnlyList<byte[]> slots, ReadOnlySpan<byte> intents, OriginSeal? seal, OriginFacts now, HeldOrigin? held = null)
     {
         Checkpoint?[] found = [.. slots.Select(slot => Checkpoint.TryDecode(slot))];
         Checkpoint? best = found.OfType<Checkpoint>().MaxBy(checkpoint => checkpoint.Sequence);
@@ -26,7 +31,7 @@ internal sealed record TrackingRecovery(IReadOnlyList<VolumeMark> Marks, Guid? S
             return Nothing(best.Sequence, best.Lost);
         }
 
-        if (WhyNotToBelieve(best, seal, now) is { } reason)
+        if (WhyNotToBelieve(best, seal, now, held) is { } reason)
         {
             return Nothing(best.Sequence, reason);
         }
@@ -38,7 +43,7 @@ internal sealed record TrackingRecovery(IReadOnlyList<VolumeMark> Marks, Guid? S
 
     private static TrackingRecovery Nothing(long sequence, string lost) => new([], null, sequence, lost);
 
-    private static string? WhyNotToBelieve(Checkpoint last, OriginSeal? seal, OriginFacts now)
+    private static string? WhyNotToBelieve(Checkpoint last, OriginSeal? seal, OriginFacts now, HeldOrigin? held)
     {
         if (last.VolumeLength != now.Length)
         {
@@ -48,6 +53,11 @@ internal sealed record TrackingRecovery(IReadOnlyList<VolumeMark> Marks, Guid? S
         if (now.Identity is null || last.Identity != now.Identity)
         {
             return "another origin was attached under this name before, or it can't be recognised";
+        }
+
+        if (held is not null)
+        {
+            return held.Lost;
         }
 
         return last.Condition == CheckpointCondition.Clean

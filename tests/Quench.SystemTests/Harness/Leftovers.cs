@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using Quench.Interop.Linux;
 using Quench.Snapshots.Providers.Filter;
@@ -29,14 +28,13 @@ internal static class Leftovers
         FilterDirectory directory = FilterDirectory.For(name);
         using JsonDocument state = JsonDocument.Parse(await File.ReadAllTextAsync(directory.State));
         string device = state.RootElement.GetProperty("device").GetString()!;
-        string worker = state.RootElement.GetProperty("process_id").GetInt32().ToString(CultureInfo.InvariantCulture);
         foreach (MountEntry mount in Mounts.Read().Where(mount => mount.Source == device))
         {
             await Tool.TryRunAsync("umount", "-l", mount.MountPoint);
         }
 
         await Tool.TryRunAsync("losetup", "-d", device);
-        await Tool.TryRunAsync("kill", "-9", worker);
+        await Holders.KillWithWorkersAsync(Holders.Of(name));
         await Tool.TryRunAsync("umount", "-l", directory.Mount);
         Directory.Delete(directory.Folder, recursive: true);
     }

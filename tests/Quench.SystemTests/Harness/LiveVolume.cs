@@ -1,6 +1,4 @@
-using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Interop.Block;
@@ -107,14 +105,11 @@ internal sealed class LiveVolume : IAsyncDisposable
         await MountAsync();
     }
 
-    /// <summary>Kills the worker as nobody can prevent: the device answers errors from then on.</summary>
-    internal async Task KillWorkerAsync()
-    {
-        using JsonDocument state = JsonDocument.Parse(await File.ReadAllTextAsync(FilterDirectory.For(Name).State));
-        using Process worker = Process.GetProcessById(state.RootElement.GetProperty("process_id").GetInt32());
-        worker.Kill();
-        await worker.WaitForExitAsync();
-    }
+    /// <summary>The process that holds the volume.</summary>
+    internal int HolderId => Holders.Of(Name);
+
+    /// <summary>Kills the holder and its workers, as nobody can prevent: the device answers errors from then on.</summary>
+    internal Task KillAllAsync() => Holders.KillWithWorkersAsync(HolderId);
 
     /// <summary>Takes down what a dead worker left, as its user must.</summary>
     internal async Task DetachDeadAsync()

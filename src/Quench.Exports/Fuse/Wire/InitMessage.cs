@@ -22,6 +22,12 @@ internal static class InitMessage
     /// <summary>The newest one whose structures are the ones written here.</summary>
     internal const int MinorMax = 45;
 
+    /// <summary>The first one that can send requests again.</summary>
+    internal const int MinorResend = 40;
+
+    /// <summary>The kernel sends requests again when asked to. Only ever offered: nothing is to be answered.</summary>
+    internal const ulong HasResend = 1UL << 39;
+
     /// <summary>Direct reads and writes are sent without waiting for one another; without it the loop device falls to one request at a time.</summary>
     internal const ulong AsyncDirectIo = 1UL << 15;
 

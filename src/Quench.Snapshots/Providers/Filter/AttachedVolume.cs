@@ -34,11 +34,35 @@ public sealed record AttachedVolume(string Name, string Origin, string Device, l
 /// <param name="DoubtfulBytes">What will be compared again because a crash lost count.</param>
 public sealed record VolumeTracking(bool IsOn, string? Reason, Guid? Point, long? ChangedBytes, long DoubtfulBytes);
 
+/// <summary>How the worker of an attached volume is doing.</summary>
+/// <param name="IsSupervised">Whether another worker takes over when this one dies.</param>
+/// <param name="WorkerId">The process that serves now.</param>
+/// <param name="HasStandby">Whether another process is warm and waits to take over.</param>
+/// <param name="Restarts">How often a worker died, or was killed because it hung, and another one took over.</param>
+/// <param name="Hangs">How many of those hung.</param>
+/// <param name="Upgrades">How often a worker was replaced in order.</param>
+/// <param name="LastChange">Why it was replaced the last time; null when it never was.</param>
+/// <param name="LastChangeTime">When that was.</param>
+/// <param name="PassThrough">Why the volume goes on without snapshots and tracking; null when it has full service.</param>
+/// <param name="PassThroughSince">Since when.</param>
+/// <param name="NextTry">When full service is tried again by itself.</param>
+public sealed record VolumeSupervision(
+    bool IsSupervised, int WorkerId, bool HasStandby, int Restarts, int Hangs, int Upgrades, string? LastChange, DateTimeOffset? LastChangeTime,
+    string? PassThrough, DateTimeOffset? PassThroughSince, DateTimeOffset? NextTry);
+
 /// <summary>How to attach a volume.</summary>
 public sealed record AttachOptions
 {
     /// <summary>How many requests may be in work at once.</summary>
     public int Threads { get; init; } = 8;
+
+    /// <summary>
+    /// Replace a worker that dies or hangs. Without it, which only a kernel too old for that needs, the device answers errors when the worker dies.
+    /// </summary>
+    public bool IsSupervised { get; init; } = true;
+
+    /// <summary>How long a request may make no progress in the worker, the origin's own I/O aside, before the worker is replaced.</summary>
+    public TimeSpan HangLimit { get; init; } = TimeSpan.FromSeconds(3);
 
     /// <summary>Track changes, so that a later backup reads only what changed. Without it, what was remembered of the volume is forgotten.</summary>
     public bool TracksChanges { get; init; } = true;

@@ -8,6 +8,9 @@ namespace Quench.Snapshots.Providers.Filter;
 /// <summary>A conversation with a worker. Calls are synchronous, because one of them is made while a file system is frozen. One call at a time.</summary>
 internal sealed class ControlClient : IDisposable
 {
+    /// <summary>The code of a conversation that has ended because its worker did.</summary>
+    internal const string GoneCode = "SNAP-131";
+
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     private readonly Lock _gate = new(); // one conversation: guards the stream and its reader
@@ -69,5 +72,8 @@ internal sealed class ControlClient : IDisposable
     }
 
     private QuenchException Gone(Exception? cause) => new(
-        "SNAP-131", $"the worker of volume {_name} does not answer", $"see its log with the attachment's state (`quench volumes`); detach {_name} and attach it again", cause);
+        GoneCode, $"the worker of volume {_name} has ended, and what this conversation held with it", $"`quench volumes` shows whether another one serves {_name} and why; try again then", cause)
+    {
+        CanRetry = true,
+    };
 }

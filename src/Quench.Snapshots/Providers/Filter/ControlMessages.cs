@@ -75,6 +75,36 @@ internal sealed record ControlReply
     public long? ChangedBytes { get; init; }
 
     public long DoubtfulBytes { get; init; }
+
+    public SupervisionReply? Supervision { get; init; }
+}
+
+/// <summary>How a volume's supervisor is doing.</summary>
+internal sealed record SupervisionReply
+{
+    public bool IsSupervised { get; init; }
+
+    /// <summary>The process of the worker that answers.</summary>
+    public int Worker { get; init; }
+
+    public bool HasStandby { get; init; }
+
+    public int Restarts { get; init; }
+
+    public int Hangs { get; init; }
+
+    public int Upgrades { get; init; }
+
+    public string? LastChange { get; init; }
+
+    public DateTimeOffset? LastChangeTime { get; init; }
+
+    /// <summary>Why the volume is in pass-through; null when it is not.</summary>
+    public string? PassThrough { get; init; }
+
+    public DateTimeOffset? PassThroughSince { get; init; }
+
+    public DateTimeOffset? NextTry { get; init; }
 }
 
 /// <summary>The state file of an attachment.</summary>

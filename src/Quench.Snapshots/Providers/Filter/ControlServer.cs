@@ -1,122 +1,51 @@
-using System.Net.Sockets;
-using System.Text;
-using System.Text.Json;
 using Quench.Blocks;
 using Quench.Exports.Fuse;
 using Quench.Snapshots.Engine;
+using Quench.Snapshots.Providers.Filter.Supervision;
 using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
 
 /// <summary>
-/// The worker's door: a Unix socket that only root can open, a thread for each client, a line of JSON each way. A snapshot belongs to the
-/// connection that prepared it: when that ends, for whatever reason, the snapshot is let go of and the volume pays nothing more.
+/// What a worker in full service answers its clients. A snapshot belongs to the connection that prepared it: when that ends, for whatever reason, the
+/// snapshot is let go of and the volume pays nothing more.
 /// </summary>
-internal sealed class ControlServer(FilterDirectory directory, FilterVolume volume, FuseSession session, Func<bool> tryDetach, Action detached) : IDisposable
+internal sealed class ControlServer(FilterDirectory directory, FilterVolume volume, FuseSession session, WorkerHouse house)
 {
     private const int MaxSavedExtents = 4096;
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
-    private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly SnapshotTurn _turn = new(); // taken while some connection has a snapshot prepared or active, and for good once detached
-    private int _snapshotCount;
 
-    /// <summary>Opens the door.</summary>
-    internal void Start()
-    {
-        File.Delete(directory.Socket);
-        _listener.Bind(new UnixDomainSocketEndPoint(directory.Socket));
-        File.SetUnixFileMode(directory.Socket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        _listener.Listen();
-        new Thread(Accept) { IsBackground = true, Name = "control" }.Start();
-    }
-
-    /// <inheritdoc/>
-    public void Dispose() => _listener.Dispose();
-
-    private void Accept()
-    {
-        while (true)
-        {
-            Socket client;
-            try
-            {
-                client = _listener.Accept();
-            }
-            catch (Exception failure) when (failure is SocketException or ObjectDisposedException)
-            {
-                return; // the worker is ending
-            }
-
-            new Thread(() => Serve(client)) { IsBackground = true, Name = "control-client" }.Start();
-        }
-    }
-
-    private void Serve(Socket client)
-    {
-        using Conversation conversation = new(this);
-        try
-        {
-            using NetworkStream stream = new(client, ownsSocket: true);
-            using StreamReader reader = new(stream, Encoding.UTF8);
-            while (reader.ReadLine() is { } line)
-            {
-                byte[] reply = JsonSerializer.SerializeToUtf8Bytes(conversation.Answer(line), ControlJson.Default.ControlReply);
-                stream.Write([.. reply, (byte)'\n']);
-                if (conversation.HasDetached)
-                {
-                    detached(); // only now, because the process may end at once
-                }
-            }
-        }
-        catch (IOException)
-        {
-            // The client is gone; what it held is let go of below.
-        }
-    }
+    /// <summary>Begins with a client.</summary>
+    internal IConversation Begin() => new Conversation(this);
 
     /// <summary>What one client has going.</summary>
-    private sealed class Conversation(ControlServer server) : IDisposable
+    private sealed class Conversation(ControlServer server) : IConversation
     {
         private ActiveSnapshot? _snapshot;
         private string? _fileName;
 
-        internal bool HasDetached { get; private set; }
+        public bool HasDetached { get; private set; }
 
-        internal ControlReply Answer(string line)
+        public ControlReply Answer(ControlRequest request) => request.Op switch
         {
-            try
-            {
-                ControlRequest request = JsonSerializer.Deserialize(line, ControlJson.Default.ControlRequest)!;
-                return request.Op switch
-                {
-                    "ping" => new ControlReply(),
-                    "prepare" => Prepare(request),
-                    "activate" => Activate(request),
-                    "status" => Status(),
-                    "saved" => Saved(request),
-                    "changes" => Changes(request),
-                    "remember" => Remember(request),
-                    "tracking" => Tracking(),
-                    "end" => End(),
-                    "detach" => Detach(),
-                    _ => new ControlReply { Code = "SNAP-139", Message = $"the worker does not know \"{request.Op}\"", Next = "use the same version of quench that attached the volume" },
-                };
-            }
-            catch (QuenchException failure)
-            {
-                return new ControlReply { Code = failure.Code, Message = failure.Message, Next = failure.Next, Effect = failure.Effect, ExitCode = failure.ExitCode };
-            }
-            catch (JsonException failure)
-            {
-                return new ControlReply { Code = "SNAP-139", Message = $"the worker can't read a request: {failure.Message}" };
-            }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-            {
-                return new ControlReply { Code = "SNAP-138", Message = $"the worker could not do it: {failure.Message}" };
-            }
-        }
+            "ping" => new ControlReply(),
+            "prepare" => Prepare(request),
+            "activate" => Activate(request),
+            "status" => Status(),
+            "saved" => Saved(request),
+            "changes" => Changes(request),
+            "remember" => Remember(request),
+            "tracking" => Tracking(),
+            "end" => End(),
+            "detach" => Detach(),
+            "supervision" => server.House.Supervision(),
+            "upgrade" => Upgrade(),
+            "hang" when TestPoint.Exists => server.Volume.WithEngine(static _ => TestPoint.Hang()),
+            _ => new ControlReply { Code = "SNAP-139", Message = $"the worker does not know \"{request.Op}\"", Next = "use the same version of quench that attached the volume" },
+        };
 
         public void Dispose() => LetGo();
 
@@ -152,8 +81,9 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
         {
             ActiveSnapshot snapshot = Own();
             TimeSpan gate = server.Volume.Activate(snapshot, TimeSpan.FromMilliseconds(request.LimitMilliseconds));
-            _fileName = $"snapshot-{Interlocked.Increment(ref server._snapshotCount)}";
-            string path = server.Session.Add(_fileName, new SnapshotFile(server.Volume, snapshot));
+            ulong node = server.House.NewNode();
+            _fileName = $"snapshot-{node}";
+            string path = server.Session.Add(_fileName, new SnapshotFile(server.Volume, snapshot), node);
             return new ControlReply { Path = path, GateMilliseconds = gate.TotalMilliseconds };
         }
 
@@ -252,7 +182,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
             try
             {
-                HasDetached = server.TryDetach();
+                HasDetached = server.House.TryDetach();
             }
             finally
             {
@@ -264,12 +194,30 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
             return HasDetached
                 ? new ControlReply()
-                : throw new QuenchException("SNAP-133", $"volume {server.Directory.Name} is mounted or open", "unmount it first; `fuser -vm` shows who uses it")
+                : throw WorkerHouse.InUse(server.Directory.Name);
+        }
+
+        /// <summary>The snapshot of a backup would not survive it; and while we wait for the new worker nobody begins one.</summary>
+        private ControlReply Upgrade()
+        {
+            if (_snapshot is not null || !server._turn.TryTake(s_patience))
+            {
+                throw new QuenchException("SNAP-145", $"volume {server.Directory.Name} has a snapshot, which a new worker would not know", "wait until the backup that holds it ends, then try again")
                 {
                     ExitCode = 11,
                     CanRetry = true,
-                    Effect = "nothing was changed: the volume goes on working",
+                    Effect = "nothing was changed",
                 };
+            }
+
+            try
+            {
+                return server.House.Upgrade();
+            }
+            finally
+            {
+                server._turn.Release();
+            }
         }
 
         /// <summary>The snapshot, once it has its instant.</summary>
@@ -300,5 +248,5 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
     private FuseSession Session => session;
 
-    private bool TryDetach() => tryDetach();
+    private WorkerHouse House => house;
 }

@@ -9,7 +9,7 @@ internal static class DeadTracking
     /// Notes what the origin looks like now that the dead worker's device is gone, so that the next attachment can tell whether somebody wrote to it in
     /// between. Without the note it would not believe the state.
     /// </summary>
-    internal static void Seal(FilterDirectory run, AttachedVolume volume)
+    internal static void Seal(FilterDirectory run, string origin, long length)
     {
         StateDirectory state = StateDirectory.For(run.Name);
         try
@@ -24,7 +24,7 @@ internal static class DeadTracking
             if (last is { Condition: CheckpointCondition.InUse })
             {
                 string? lost = File.Exists(run.Untracked) ? File.ReadAllText(run.Untracked) : null;
-                state.WriteSeal(new OriginSeal(last.Session, OriginLook.At(volume.Origin, volume.Length).Stamp, lost));
+                state.WriteSeal(new OriginSeal(last.Session, OriginLook.At(origin, length).Stamp, lost));
             }
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)

@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
+using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Interop.Fuse;
 using Quench.Interop.Linux;
@@ -12,6 +12,7 @@ namespace Quench.Snapshots.Providers.Filter;
 public static class FilterAttachment
 {
     private static readonly TimeSpan s_startLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan s_endLimit = TimeSpan.FromSeconds(30);
 
     /// <summary>Starts a worker for a device or an image file. When it returns, the block device is there.</summary>
@@ -29,23 +30,65 @@ public static class FilterAttachment
         }
 
         Directory.CreateDirectory(directory.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        ProcessControl.TryKeepDescriptorsToOurselves(); // the worker outlives us by far
-        using Process worker = Process.Start(WorkerStart(directory, Path.GetFullPath(originPath), options))!;
+        ProcessControl.TryKeepDescriptorsToOurselves(); // the holder outlives us by far
+        using Process holder = Process.Start(HolderStart(directory, Path.GetFullPath(originPath), options))!;
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(s_startLimit);
         try
         {
-            string? line = await worker.StandardOutput.ReadLineAsync(limit.Token);
+            string? line = await holder.StandardOutput.ReadLineAsync(limit.Token);
             JsonSerializer.Deserialize(line ?? throw DidNotStart(directory), ControlJson.Default.ControlReply)!.Demand();
         }
         catch (OperationCanceledException)
         {
-            worker.Kill();
+            holder.Kill();
             cancellationToken.ThrowIfCancellationRequested();
             throw DidNotStart(directory);
         }
 
         return FilterVolumes.TryRead(directory) ?? throw DidNotStart(directory);
+    }
+
+    /// <summary>
+    /// Has a new worker take over, from the program that is on disk now. Production goes on; a worker in pass-through is followed by one in full service.
+    /// </summary>
+    /// <exception cref="QuenchException">SNAP-131, SNAP-137, SNAP-145, SNAP-146: nobody answers, there is no such volume, it has a snapshot, no worker came.</exception>
+    public static async Task<VolumeSupervision> UpgradeAsync(string name, CancellationToken cancellationToken)
+    {
+        FilterDirectory directory = FilterDirectory.For(name);
+        AttachedVolume volume = FilterVolumes.TryRead(directory)
+            ?? throw new QuenchException("SNAP-137", $"no volume named {name} is attached", "`quench volumes` lists those that are");
+        VolumeSupervision before = FilterVolumes.GetSupervision(volume) ?? throw DidNotAnswer(directory);
+        using (ControlClient client = ControlClient.TryConnect(directory) ?? throw DidNotAnswer(directory))
+        {
+            try
+            {
+                client.Ask(new ControlRequest { Op = "upgrade" });
+            }
+            catch (QuenchException gone) when (gone.Code == ControlClient.GoneCode)
+            {
+                // So it must be: the worker that we asked has handed over and ended.
+            }
+        }
+
+        return await WaitForWorkerAsync(volume, directory, before, cancellationToken);
+    }
+
+    private static async Task<VolumeSupervision> WaitForWorkerAsync(AttachedVolume volume, FilterDirectory directory, VolumeSupervision before, CancellationToken cancellationToken)
+    {
+        long since = Stopwatch.GetTimestamp();
+        using PeriodicTimer look = new(s_look);
+        while (Stopwatch.GetElapsedTime(since) < s_startLimit)
+        {
+            if (FilterVolumes.GetSupervision(volume) is { } now && now.WorkerId != before.WorkerId)
+            {
+                return now;
+            }
+
+            await look.WaitForNextTickAsync(cancellationToken);
+        }
+
+        throw DidNotAnswer(directory);
     }
 
     /// <summary>Takes a volume out of the filter. When it returns, the device is gone and the origin is closed and flushed.</summary>
@@ -61,54 +104,50 @@ public static class FilterAttachment
             return;
         }
 
-        int worker = JsonSerializer.Deserialize(await File.ReadAllTextAsync(directory.State, cancellationToken), ControlJson.Default.AttachmentRecord)!.ProcessId;
         using (ControlClient client = ControlClient.TryConnect(directory) ?? throw DidNotAnswer(directory))
         {
             client.Ask(new ControlRequest { Op = "detach" });
         }
 
-        await WaitForEndAsync(directory, worker, cancellationToken);
+        await WaitForEndAsync(directory, cancellationToken);
         Directory.Delete(directory.Folder, recursive: true);
     }
 
-    /// <summary>The worker's process: in a session of its own, its words in its log, the arguments passed as they are.</summary>
-    private static ProcessStartInfo WorkerStart(FilterDirectory directory, string origin, AttachOptions options)
+    /// <summary>The holder's process: in a session of its own, its words in its log, the arguments passed as they are.</summary>
+    private static ProcessStartInfo HolderStart(FilterDirectory directory, string origin, AttachOptions options)
     {
         ProcessStartInfo start = new("/bin/sh") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardInput = true, WorkingDirectory = "/" };
-        string threads = options.Threads.ToString(CultureInfo.InvariantCulture);
-        string tracking = options.TracksChanges ? FilterWorker.Track : FilterWorker.NoTrack;
-        foreach (string word in (string[])["-c", "exec setsid \"$@\" 2>>\"$0\" </dev/null", directory.Log, .. SelfProcess.Command(), FilterWorker.CommandName, directory.Name, origin, threads, tracking])
+        foreach (string word in (string[])["-c", "exec setsid \"$@\" 2>>\"$0\" </dev/null", directory.Log, .. SelfProcess.Command(), .. FilterHolder.Words(directory.Name, origin, options)])
         {
             start.ArgumentList.Add(word);
         }
 
-        // The worker allocates nothing per request: it needs no collector beside it.
+        // Neither it nor its workers allocate while they serve: they need no collector beside them.
         start.Environment["DOTNET_gcConcurrent"] = "0";
         start.Environment["DOTNET_TieredPGO"] = "0";
+        start.Environment[FilterHolder.HeapLimit] = "0x2000000";
         return start;
     }
 
-    private static async Task WaitForEndAsync(FilterDirectory directory, int processId, CancellationToken cancellationToken)
+    /// <summary>Waits until nobody serves the name any more: the holder and its workers have its lock as long as one of them lives.</summary>
+    private static async Task WaitForEndAsync(FilterDirectory directory, CancellationToken cancellationToken)
     {
-        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(s_endLimit);
-        try
+        long since = Stopwatch.GetTimestamp();
+        using SafeFileHandle mark = NativeFile.Open(directory.Lock, OpenMode.ReadWrite);
+        using PeriodicTimer look = new(s_look);
+        while (!AdvisoryLock.TryTake(mark))
         {
-            using Process worker = Process.GetProcessById(processId);
-            await worker.WaitForExitAsync(limit.Token);
-        }
-        catch (ArgumentException)
-        {
-            // It has ended already.
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw DidNotEnd(directory);
+            if (Stopwatch.GetElapsedTime(since) > s_endLimit)
+            {
+                throw DidNotEnd(directory);
+            }
+
+            await look.WaitForNextTickAsync(cancellationToken);
         }
 
         if (File.Exists(directory.State))
         {
-            throw DidNotEnd(directory); // the worker takes its state away only when the origin has been flushed
+            throw DidNotEnd(directory); // the state is taken away only when the origin has been flushed
         }
     }
 
@@ -124,7 +163,7 @@ public static class FilterAttachment
         }
 
         FuseDevice.TryUnmount(directory.Mount, detach: true);
-        DeadTracking.Seal(directory, volume);
+        DeadTracking.Seal(directory, volume.Origin, volume.Length);
         Directory.Delete(directory.Folder, recursive: true);
     }
 

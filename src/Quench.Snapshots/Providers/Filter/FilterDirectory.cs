@@ -6,10 +6,10 @@ namespace Quench.Snapshots.Providers.Filter;
 /// <remarks>
 /// <code>
 /// /run/quench/volumes/NAME/
-///     lock            held by the worker for its whole life: free means nobody serves this name
+///     lock            held by the holder and its workers: free means nobody serves this name
 ///     state.json      what is attached as what; written when the device is ready
-///     control.sock    the worker's door
-///     worker.log      what the worker had to say
+///     control.sock    the worker's door, which the holder keeps open
+///     worker.log      what holder and workers had to say
 ///     mount/          the FUSE directory: "volume", and a file for each snapshot
 ///     untracked       why change tracking was given up, if it was
 ///     changes-*       an answer or a question about changes, while it is on its way

@@ -97,8 +97,24 @@ internal sealed partial class FilterSnapshot : ISnapshot, IChangeHistory
     /// <summary>Why a read failed, when the snapshot is broken: the worker knows.</summary>
     internal DiffAreaStatus Status()
     {
-        ControlReply reply = _client.Ask(new ControlRequest { Op = "status" });
+        ControlReply reply;
+        try
+        {
+            reply = _client.Ask(new ControlRequest { Op = "status" });
+        }
+        catch (QuenchException gone) when (gone.Code == ControlClient.GoneCode)
+        {
+            return new DiffAreaStatus(0, 0, 0, false, WhyGone());
+        }
+
         return new DiffAreaStatus(reply.UsedBytes, reply.CapBytes, reply.PeakBytes, reply.IsNearlyFull, reply.Broken);
+    }
+
+    /// <summary>The snapshot lived in its worker and has ended with it; the one that serves now knows what became of that.</summary>
+    private string WhyGone()
+    {
+        VolumeSupervision? now = FilterVolumes.Find(Volume) is { State: AttachmentState.Serving } volume ? FilterVolumes.GetSupervision(volume) : null;
+        return now?.LastChange is { } change ? $"{change}, and the snapshot ended with it" : "the filter's worker died, and the snapshot ended with it";
     }
 
     private void End()

@@ -41,6 +41,24 @@ public static class FilterVolumes
         }
     }
 
+    /// <summary>How a volume's worker is doing; null when none answers.</summary>
+    public static VolumeSupervision? GetSupervision(AttachedVolume volume)
+    {
+        using ControlClient? client = ControlClient.TryConnect(FilterDirectory.For(volume.Name));
+        try
+        {
+            return client?.Ask(new ControlRequest { Op = "supervision" }).Supervision is { } reply
+                ? new VolumeSupervision(
+                    reply.IsSupervised, reply.Worker, reply.HasStandby, reply.Restarts, reply.Hangs, reply.Upgrades, reply.LastChange, reply.LastChangeTime,
+                    reply.PassThrough, reply.PassThroughSince, reply.NextTry)
+                : null;
+        }
+        catch (QuenchException)
+        {
+            return null; // it is ending, or another one is about to take over
+        }
+    }
+
     /// <summary>What is attached under a name; null when nothing is, or when it is being detached this very moment.</summary>
     internal static AttachedVolume? TryRead(FilterDirectory directory)
     {

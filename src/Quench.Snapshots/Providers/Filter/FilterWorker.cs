@@ -1,231 +1,243 @@
 using System.Globalization;
+using System.Net.Sockets;
 using System.Runtime;
-using System.Text;
-using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Exports.Fuse;
 using Quench.Interop.Fuse;
 using Quench.Interop.Linux;
-using Quench.Interop.Loop;
+using Quench.Snapshots.Providers.Filter.Supervision;
 using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
 
 /// <summary>
-/// The process that is a volume's writer: it holds the origin, serves the FUSE file, and puts a loop device over it. It lives from attach to
-/// detach; it writes its answer ("ready" or the failure) as one JSON line on standard output and nothing there afterwards.
+/// A process that can serve a volume. Its holder has started it and given it the descriptors; it warms up, waits for the word, and serves until it is
+/// told to end, or dies. What it must know when it takes over, the holder and the tracking state know.
 /// </summary>
 public static class FilterWorker
 {
-    /// <summary>The hidden command that starts the worker's process.</summary>
+    /// <summary>The hidden command that starts a worker's process.</summary>
     public const string CommandName = "filter-worker";
 
-    internal const string Track = "track";
-    internal const string NoTrack = "no-track";
+    internal const string VolumeFile = "volume";
 
     private const int BlockSize = 4096;
-    private const int SmallestSector = 512; // of a loop device
+    private const int Done = 0;
+    private const int OtherProtocol = 3;
+    private const int NotDrained = 4;
+    private const int Failed = 1;
 
-    /// <summary>Runs a worker until its volume is detached.</summary>
-    /// <param name="arguments">The name, the origin's path, the number of threads, whether to track changes.</param>
+    private static readonly TimeSpan s_heartbeat = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan s_drainLimit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_revocationMoment = TimeSpan.FromSeconds(1);
+
+    /// <summary>Runs a worker.</summary>
+    /// <param name="arguments">Those of <see cref="WorkerSetup"/>.</param>
     /// <returns>The process exit code.</returns>
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments)
     {
-        FilterDirectory directory = FilterDirectory.For(arguments[0]);
-        string originPath = arguments[1];
-        int threads = int.Parse(arguments[2], CultureInfo.InvariantCulture);
-        using Stream output = Console.OpenStandardOutput();
+        if (WorkerSetup.TryParse(arguments) is not { } setup)
+        {
+            Console.Error.WriteLine("this worker and its holder do not understand each other: detach the volume and attach it again");
+            return OtherProtocol;
+        }
+
         try
         {
-            await ServeAsync(directory, originPath, threads, arguments[3] == Track, output);
-            return 0;
+            using Life life = new(setup);
+            int code = await life.LiveAsync();
+            ProcessControl.ExitNow(code); // a thread may still be in the kernel with a request that nobody waits for
+            return code;
         }
-        catch (Exception failure) when (failure is QuenchException or IOException or NotSupportedException or UnauthorizedAccessException)
+        catch (Exception failure) when (failure is QuenchException or IOException or SocketException or NotSupportedException or UnauthorizedAccessException)
         {
-            Report(failure); // nobody may be reading the answer any more
-            QuenchException? told = failure as QuenchException;
-            Answer(output, new ControlReply
-            {
-                Code = told?.Code ?? "SNAP-134",
-                Message = told?.Message ?? $"{originPath} can't be attached: {failure.Message}",
-                Next = told?.Next ?? "see the kernel's log (`dmesg`); the filter needs /dev/fuse and loop devices",
-                Effect = told?.Effect ?? "nothing was attached",
-                ExitCode = told?.ExitCode ?? 1,
-            });
-            return 1;
+            Report(failure);
+            return Failed;
         }
-    }
-
-    private static async Task ServeAsync(FilterDirectory directory, string originPath, int threads, bool tracks, Stream output)
-    {
-        GCSettings.LatencyMode = GCLatencyMode.SustainedLowLatency;
-        ProcessControl.TryAvoidOutOfMemoryKiller();
-        ProcessControl.TryBecomeIoFlusher();
-        using SafeFileHandle mark = TakeName(directory);
-        try
-        {
-            await ServeNamedAsync(directory, originPath, threads, tracks, output);
-        }
-        catch when (!File.Exists(directory.State))
-        {
-            directory.Remove(); // nothing was attached and the name is ours: leave nothing that would look like a volume
-            throw;
-        }
-    }
-
-    private static async Task ServeNamedAsync(FilterDirectory directory, string originPath, int threads, bool tracks, Stream output)
-    {
-        DemandNoRemains(directory);
-        await using Disk origin = Disk.Open(originPath, DeviceAccess.ReadWrite, exclusive: true);
-        int sectorSize = SectorSizeFor(origin.Geometry, originPath);
-        TrackingStart tracking = TrackingStart.Begin(directory, origin, tracks, Report);
-        using WriteTracker? tracker = tracking.Tracker;
-        try
-        {
-            await ServeTrackedAsync(directory, originPath, origin, sectorSize, tracking, threads, output);
-        }
-        catch when (!File.Exists(directory.State))
-        {
-            await CloseAsync(tracker, directory.Name, origin); // nobody has written: nothing is to be doubted
-            throw;
-        }
-
-        origin.Flush();
-        await CloseAsync(tracker, directory.Name, origin);
-        File.Delete(directory.State);
-    }
-
-    private static async Task ServeTrackedAsync(
-        FilterDirectory directory, string originPath, Disk origin, int sectorSize, TrackingStart tracking, int threads, Stream output)
-    {
-        FilterVolume volume = new(origin, BlockSize, tracking);
-        Directory.CreateDirectory(directory.Mount);
-        FuseDevice.TryUnmount(directory.Mount, detach: true); // what a dead worker may have left
-        using FuseSession session = FuseSession.Mount(directory.Mount, "quench:" + directory.Name, threads, Report);
-        string file = session.Add("volume", volume);
-        string device = AttachLoop(file, sectorSize, directory.Name);
-        try
-        {
-            await ServeDeviceAsync(directory, new AttachmentRecord(directory.Name, Path.GetFullPath(originPath), device, volume.Length, Environment.ProcessId), volume, session, output);
-        }
-        catch when (!File.Exists(directory.State))
-        {
-            LoopDevice.TryDetach(device); // nobody has been told of it yet
-            throw;
-        }
-    }
-
-    /// <summary>Writes down that the volume was detached in order; takes the state away when it tells nothing.</summary>
-    private static async Task CloseAsync(WriteTracker? tracker, string name, Disk origin)
-    {
-        if (tracker is { HasSomethingToKeep: true })
-        {
-            await OriginLook.LetClockTickAsync(origin.Path, TimeProvider.System);
-            tracker.Close(OriginLook.At(origin.Path, origin.Geometry.Length).Stamp);
-        }
-        else if (tracker is not null)
-        {
-            StateDirectory.For(name).Remove();
-        }
-    }
-
-    private static async Task ServeDeviceAsync(
-        FilterDirectory directory, AttachmentRecord record, FilterVolume volume, FuseSession session, Stream output)
-    {
-        ProcessControl.TryLockMemory();
-        TaskCompletionSource detached = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        using ControlServer control = new(directory, volume, session, () => LoopDevice.TryDetach(record.Device), () => detached.TrySetResult());
-        control.Start();
-        string draft = directory.State + ".new";
-        await File.WriteAllTextAsync(draft, JsonSerializer.Serialize(record, ControlJson.Default.AttachmentRecord));
-        if (!NativeFile.TryRenameNoReplace(draft, directory.State)) // whoever lists volumes sees all of it or nothing
-        {
-            throw new IOException($"{directory.State} is there although the name was free");
-        }
-
-        Answer(output, new ControlReply { Path = record.Device });
-        await detached.Task;
-    }
-
-    /// <summary>Refuses a name whose last worker died: its device is still there, and its books must not be lost.</summary>
-    private static void DemandNoRemains(FilterDirectory directory)
-    {
-        if (File.Exists(directory.State))
-        {
-            throw new QuenchException(
-                "SNAP-141", $"the last worker of volume {directory.Name} died, and its device is still there", $"unmount it, then `quench detach {directory.Name}`, then attach again")
-            {
-                ExitCode = 11,
-                Effect = "nothing was attached",
-            };
-        }
-    }
-
-    /// <summary>The sector of the block device, and with it the proof that the origin can be one: a last part of a sector would be cut off.</summary>
-    private static int SectorSizeFor(BlockGeometry origin, string path)
-    {
-        int sectorSize = Math.Max(origin.SectorSize, SmallestSector);
-        return origin.Length > 0 && origin.Length % sectorSize == 0
-            ? sectorSize
-            : throw new QuenchException(
-                "SNAP-140",
-                origin.Length == 0
-                    ? $"{path} is empty, so there is nothing to attach"
-                    : string.Create(CultureInfo.InvariantCulture, $"{path} has {origin.Length} bytes, which is not a whole number of sectors of {sectorSize} bytes"),
-                "lengthen it to whole sectors (truncate --size=%4096), or choose another device or image file")
-            {
-                Effect = "nothing was attached",
-            };
-    }
-
-    /// <summary>Claims the name for this process's life.</summary>
-    private static SafeFileHandle TakeName(FilterDirectory directory)
-    {
-        while (true)
-        {
-            Directory.CreateDirectory(directory.Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            SafeFileHandle mark = NativeFile.Open(directory.Lock, OpenMode.ReadWrite | OpenMode.Create);
-            if (!AdvisoryLock.TryTake(mark))
-            {
-                mark.Dispose();
-                throw NameInUse(directory);
-            }
-
-            if (IsStillNamed(mark, directory.Lock))
-            {
-                return mark;
-            }
-
-            mark.Dispose(); // whoever had the name before us has just removed the folder, and this file with it
-        }
-    }
-
-    private static bool IsStillNamed(SafeFileHandle file, string path) =>
-        NativeFile.TryGetStatus(path) is { } there
-        && NativeFile.TryGetStatus(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{file.DangerousGetHandle()}")) is { } ours
-        && there.Inode == ours.Inode;
-
-    private static QuenchException NameInUse(FilterDirectory directory) =>
-        new("SNAP-135", $"a volume named {directory.Name} is attached already", "choose another name; `quench volumes` lists those in use")
-        {
-            ExitCode = 11,
-            Effect = "nothing was attached",
-        };
-
-    private static string AttachLoop(string file, int sectorSize, string name)
-    {
-        using SafeFileHandle backing = NativeFile.Open(file, OpenMode.ReadWrite | OpenMode.Direct);
-        return LoopDevice.Attach(backing, sectorSize, readOnly: false, "quench:" + name);
     }
 
     private static void Report(Exception failure) =>
-        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} {failure.Message}"));
+        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} worker {Environment.ProcessId}: {failure.Message}"));
 
-    private static void Answer(Stream output, ControlReply reply)
+    private static SafeFileHandle Inherited(int number) => new(number, ownsHandle: true);
+
+    /// <summary>One worker from its first line to its last.</summary>
+    private sealed class Life : IDisposable
     {
-        output.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(reply, ControlJson.Default.ControlReply) + "\n"));
-        output.Flush();
+        private readonly WorkerSetup _setup;
+        private readonly FilterDirectory _directory;
+        private readonly SafeFileHandle _line;
+        private readonly SharedMemory _pageMemory;
+        private readonly SharedMemory _boardMemory;
+        private readonly Board _board;
+        private readonly HolderPage _page;
+        private readonly WorkerHouse _house;
+        private readonly Disk _origin;
+        private readonly FuseSession _session;
+        private readonly ManualResetEventSlim _clientKnows = new(initialState: false); // that the volume is detached
+        private WriteTracker? _tracker;
+
+        internal Life(WorkerSetup setup)
+        {
+            GCSettings.LatencyMode = GCLatencyMode.SustainedLowLatency;
+            ProcessControl.TryAvoidOutOfMemoryKiller();
+            ProcessControl.TryBecomeIoFlusher();
+            ProcessControl.TryLockMemory();
+            _setup = setup;
+            _directory = FilterDirectory.For(setup.Name);
+            _line = Inherited(setup.Line);
+            _pageMemory = SharedMemory.Map(Inherited(setup.Page), HolderPage.Cells);
+            _page = new HolderPage(_pageMemory);
+            _house = new WorkerHouse(_directory, _line, _page);
+            _boardMemory = SharedMemory.Map(Inherited(setup.Board), Board.Cells);
+            _board = new Board(_boardMemory);
+            new Thread(() => Beat(_board)) { IsBackground = true, Name = "heartbeat", Priority = ThreadPriority.Highest }.Start();
+            _origin = Disk.OpenHeld(Inherited(setup.Held), setup.Origin, DeviceAccess.ReadWrite);
+            _origin.Watch = _board;
+            _session = FuseSession.Adopt(Inherited(setup.Connection), _directory.Mount, setup.Threads, _board, Report);
+        }
+
+        public void Dispose()
+        {
+            _clientKnows.Dispose();
+            _pageMemory.Dispose();
+            _boardMemory.Dispose();
+            _line.Dispose();
+        }
+
+        internal async Task<int> LiveAsync()
+        {
+            if (!_page.IsOfThisVersion || _page.MaxTransfer > FuseSession.MaxTransfer)
+            {
+                return OtherProtocol; // agreed on by a holder of another version, for good
+            }
+
+            await WarmUp.RunAsync(_board);
+            new LineMessage(LineWord.Ready, WorkerSetup.ThisProtocol).TrySend(_line);
+            LineMessage word = LineMessage.Receive(_line, wait: true);
+            if (word.Word != LineWord.Go)
+            {
+                return Done; // the volume is detached, or the holder is gone: there is one who serves
+            }
+
+            ControlDoor door = TakeOver((WorkerMode)word.Detail, takesOver: word.More != 0);
+            new LineMessage(LineWord.Serving).TrySend(_line);
+            door.Open();
+            return await ObeyAsync();
+        }
+
+        private static void Beat(Board board)
+        {
+            using ManualResetEventSlim never = new(initialState: false);
+            do
+            {
+                board.Beat();
+            }
+            while (!never.Wait(s_heartbeat));
+        }
+
+        /// <summary>From here on production waits.</summary>
+        private ControlDoor TakeOver(WorkerMode mode, bool takesOver)
+        {
+            Func<IConversation> begin;
+            if (mode == WorkerMode.PassThrough)
+            {
+                string reason = $"{SupervisionText.Of(_page.LastChange)}, so the volume went on without its engine";
+                _house.PassThroughReason = reason;
+                TrackingAbandonment.Begin(_directory, _origin, reason, s_revocationMoment, Report);
+                _session.Add(VolumeFile, new PassThroughVolume(_origin), FuseSession.FirstNode);
+                begin = () => new PassThroughConversation(_house);
+            }
+            else
+            {
+                TrackingStart tracking = TrackingStart.Begin(_directory, _origin, _setup.Tracks, takesOver, Report);
+                _tracker = tracking.Tracker;
+                FilterVolume volume = new(_origin, BlockSize, tracking);
+                _session.Add(VolumeFile, volume, FuseSession.FirstNode);
+                begin = new ControlServer(_directory, volume, _session, _house).Begin;
+            }
+
+            _session.Start(resend: takesOver && _page.CanResend && !TestPoint.ForgetsResend);
+            Socket listener = new(new SafeSocketHandle(_setup.Door, ownsHandle: true));
+            return new ControlDoor(listener, begin, _clientKnows.Set);
+        }
+
+        /// <summary>Does what the holder says until one of its words is the last.</summary>
+        private async Task<int> ObeyAsync()
+        {
+            while (true)
+            {
+                LineMessage message = LineMessage.Receive(_line, wait: true);
+                switch (message.Word)
+                {
+                    case LineWord.Drain:
+                        return await DrainAsync();
+                    case LineWord.Gone:
+                        return await LiveAloneAsync();
+                    case LineWord.DeviceGone:
+                        _house.Heard(message.Word);
+                        await CloseAsync();
+                        return Done;
+                    default:
+                        _house.Heard(message.Word);
+                        break;
+                }
+            }
+        }
+
+        private async Task<int> DrainAsync()
+        {
+            if (!_session.TryDrain(s_drainLimit))
+            {
+                return NotDrained; // what is in work is sent again; the books say so as after a death
+            }
+
+            if (_tracker is { HasSomethingToKeep: true })
+            {
+                await CloseTrackerAsync(_tracker);
+            }
+
+            return Done;
+        }
+
+        /// <summary>The holder is dead. The volume is served on, and nobody will take over from this worker; detaching it is up to us.</summary>
+        private async Task<int> LiveAloneAsync()
+        {
+            if (!File.Exists(_directory.State))
+            {
+                return Done; // nothing was attached yet
+            }
+
+            Report(new IOException("the holder is gone; the volume is served on, but nobody will replace this worker: detach and attach the volume soon"));
+            _house.Heard(LineWord.Gone);
+            _clientKnows.Wait();
+            await CloseAsync();
+            FuseDevice.TryUnmount(_directory.Mount, detach: true);
+            File.Delete(_directory.State);
+            return Done;
+        }
+
+        /// <summary>The device is gone: closes the books for good.</summary>
+        private async Task CloseAsync()
+        {
+            _clientKnows.Wait(s_drainLimit); // the client gets its answer before we end
+            _origin.Flush();
+            if (_tracker is { HasSomethingToKeep: true })
+            {
+                await CloseTrackerAsync(_tracker);
+            }
+            else if (_tracker is not null)
+            {
+                StateDirectory.For(_setup.Name).Remove(); // it tells nothing
+            }
+        }
+
+        private async Task CloseTrackerAsync(WriteTracker tracker)
+        {
+            await OriginLook.LetClockTickAsync(_origin.Path, TimeProvider.System);
+            tracker.Close(OriginLook.At(_origin.Path, _origin.Geometry.Length).Stamp);
+        }
     }
 }

@@ -14,8 +14,9 @@ internal sealed record TrackingStart(WriteTracker? Tracker, string? Off)
     /// <param name="run">The attachment's folder.</param>
     /// <param name="origin">Opened exclusively; nobody writes it yet.</param>
     /// <param name="wanted">False for an attachment without tracking: what was remembered is struck out.</param>
+    /// <param name="takesOver">Whether another worker of the same attachment went before.</param>
     /// <param name="report">Receives what nobody waits for.</param>
-    internal static TrackingStart Begin(FilterDirectory run, Disk origin, bool wanted, Action<Exception> report)
+    internal static TrackingStart Begin(FilterDirectory run, Disk origin, bool wanted, bool takesOver, Action<Exception> report)
     {
         StateDirectory state = StateDirectory.For(run.Name);
         try
@@ -26,7 +27,7 @@ internal sealed record TrackingStart(WriteTracker? Tracker, string? Off)
                 return new TrackingStart(null, "the volume was attached with --no-track");
             }
 
-            return Open(run, state, origin);
+            return Open(run, state, origin, takesOver);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
@@ -35,7 +36,7 @@ internal sealed record TrackingStart(WriteTracker? Tracker, string? Off)
         }
     }
 
-    private static TrackingStart Open(FilterDirectory run, StateDirectory state, Disk origin)
+    private static TrackingStart Open(FilterDirectory run, StateDirectory state, Disk origin, bool takesOver)
     {
         if (NativeFile.TryGetStatus(origin.Path) is not { } status || LiesOn(state, status))
         {
@@ -44,7 +45,7 @@ internal sealed record TrackingStart(WriteTracker? Tracker, string? Off)
 
         OriginFacts facts = OriginLook.At(origin.Path, origin.Geometry.Length);
         byte[][] slots = [StateDirectory.Content(state.Slot(0)), StateDirectory.Content(state.Slot(1))];
-        TrackingRecovery recovery = TrackingRecovery.From(slots, StateDirectory.Content(state.Intents), state.ReadSeal(), facts);
+        TrackingRecovery recovery = TrackingRecovery.From(slots, StateDirectory.Content(state.Intents), state.ReadSeal(), facts, takesOver ? new HeldOrigin(WhyUntracked(run)) : null);
         StateFiles? medium = StateFiles.TryOpen(state, (long)ChangeTracker.PagesFor(facts.Length) * ChangeTracker.PageSize);
         if (medium is null)
         {
@@ -62,6 +63,7 @@ internal sealed record TrackingStart(WriteTracker? Tracker, string? Off)
                 File.Delete(state.Seal);
             }
 
+            File.Delete(run.Untracked); // what it says is in the state now, or was about nothing
             ChangeTracker core = new(facts.Length, session.State, isNew ? 0 : recovery.Sequence + 1, recovery.Marks);
             return new TrackingStart(new WriteTracker(core, medium, session, recovery.Lost, new TrackingPace(), reason => NoteUntracked(run, reason)), null);
         }
@@ -86,6 +88,8 @@ internal sealed record TrackingStart(WriteTracker? Tracker, string? Off)
         Marks = recovery.Marks,
         Changed = new ChangeMap(session.Origin.Length),
     };
+
+    private static string? WhyUntracked(FilterDirectory run) => File.Exists(run.Untracked) ? File.ReadAllText(run.Untracked) : null;
 
     /// <summary>Whether the state's folder, or what it would be made in, is on a file system on the origin.</summary>
     private static bool LiesOn(StateDirectory state, FileStatus origin)
