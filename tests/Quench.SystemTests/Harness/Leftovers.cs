@@ -38,6 +38,7 @@ internal static class Leftovers
         await Tool.TryRunAsync("losetup", "-d", device);
         await Tool.TryRunAsync("kill", "-9", worker);
         await Tool.TryRunAsync("umount", "-l", directory.Mount);
+        await Tool.TryRunAsync("umount", "-l", directory.Snapshots);
         Directory.Delete(directory.Folder, recursive: true);
     }
 

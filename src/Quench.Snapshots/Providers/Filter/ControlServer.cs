@@ -1,8 +1,11 @@
+using System.Collections.Concurrent;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Quench.Blocks;
 using Quench.Exports.Fuse;
+using Quench.Interop.Fuse;
 using Quench.Snapshots.Engine;
 using Quench.Snapshots.Tracking;
 
@@ -12,14 +15,18 @@ namespace Quench.Snapshots.Providers.Filter;
 /// The worker's door: a Unix socket that only root can open, a thread for each client, a line of JSON each way. A snapshot belongs to the
 /// connection that prepared it: when that ends, for whatever reason, the snapshot is let go of and the volume pays nothing more.
 /// </summary>
-internal sealed class ControlServer(FilterDirectory directory, FilterVolume volume, FuseSession session, Func<bool> tryDetach, Action detached) : IDisposable
+internal sealed class ControlServer(FilterDirectory directory, FilterVolume volume, Func<bool> tryDetach, Action detached) : IDisposable
 {
     private const int MaxSavedExtents = 4096;
+    private const int SnapshotThreads = 6;
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly SnapshotTurn _turn = new(); // taken while some connection has a snapshot prepared or active, and for good once detached
+    private readonly ConcurrentDictionary<string, ActiveSnapshot> _snapshots = new(StringComparer.Ordinal); // by the name of their file: for who watches them
+    private readonly Lock _filesGate = new(); // guards the one below
+    private FuseSession? _files;              // shows the snapshots; made with the first one
     private int _snapshotCount;
 
     /// <summary>Opens the door.</summary>
@@ -32,8 +39,33 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
         new Thread(Accept) { IsBackground = true, Name = "control" }.Start();
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _listener.Dispose();
+    /// <summary>Closes the door. The threads that serve snapshots end with the process: whoever still has one open must not hold up a detach.</summary>
+    public void Dispose()
+    {
+        _listener.Dispose();
+        FuseDevice.TryUnmount(directory.Snapshots, detach: true);
+    }
+
+    /// <summary>
+    /// What shows the snapshots: a session apart from the volume's. A request that waits (a read of the diff area's disk, or a writer who is held until a read here has
+    /// freed room) has a thread and a place in the kernel's queue, and neither may be one that the other side needs.
+    /// </summary>
+    private FuseSession Files()
+    {
+        lock (_filesGate)
+        {
+            if (_files is null)
+            {
+                System.IO.Directory.CreateDirectory(directory.Snapshots);
+                _files = FuseSession.Mount(directory.Snapshots, $"quench:{directory.Name}:snapshots", SnapshotThreads, failure => Say(failure.Message));
+            }
+
+            return _files;
+        }
+    }
+
+    private static void Say(string words) =>
+        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} {words}"));
 
     private void Accept()
     {
@@ -91,7 +123,9 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
                 ControlRequest request = JsonSerializer.Deserialize(line, ControlJson.Default.ControlRequest)!;
                 return request.Op switch
                 {
-                    "ping" => new ControlReply(),
+                    "ping" => new ControlReply { WriteCount = server.Volume.WriteCount },
+                    "quiet" => Quiet(request),
+                    "watch" => Watch(request),
                     "prepare" => Prepare(request),
                     "activate" => Activate(request),
                     "status" => Status(),
@@ -135,7 +169,8 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
             try
             {
-                _snapshot = ActiveSnapshot.Prepare(server.Volume, request);
+                _ = server.Files();
+                _snapshot = ActiveSnapshot.Prepare(server.Volume, request, Say);
             }
             finally
             {
@@ -153,13 +188,29 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
             ActiveSnapshot snapshot = Own();
             TimeSpan gate = server.Volume.Activate(snapshot, TimeSpan.FromMilliseconds(request.LimitMilliseconds));
             _fileName = $"snapshot-{Interlocked.Increment(ref server._snapshotCount)}";
-            string path = server.Session.Add(_fileName, new SnapshotFile(server.Volume, snapshot));
-            return new ControlReply { Path = path, GateMilliseconds = gate.TotalMilliseconds };
+            string path = server.Files().Add(_fileName, new SnapshotFile(server.Volume, snapshot));
+            server._snapshots[_fileName] = snapshot;
+            return new ControlReply { Path = path, GateMilliseconds = gate.TotalMilliseconds, WriteCount = snapshot.WritesBefore };
         }
 
-        private ControlReply Status()
+        private ControlReply Quiet(ControlRequest request)
         {
-            ActiveSnapshot snapshot = Own();
+            TimeSpan quiet = server.Volume.WaitForQuiet(TimeSpan.FromMilliseconds(request.PeriodMilliseconds), TimeSpan.FromMilliseconds(request.LimitMilliseconds));
+            return new ControlReply { QuietMilliseconds = quiet.TotalMilliseconds, WriteCount = server.Volume.WriteCount };
+        }
+
+        /// <summary>Answers when a snapshot, whoever holds it, is broken or has ended.</summary>
+        private ControlReply Watch(ControlRequest request)
+        {
+            ActiveSnapshot snapshot = server._snapshots.GetValueOrDefault(request.Path ?? "") ?? throw new QuenchException("SNAP-139", "there is no such snapshot to watch");
+            return snapshot.Fate.Wait() is null ? new ControlReply() : Describe(snapshot);
+        }
+
+        private ControlReply Status() => Describe(Own());
+
+        private ControlReply Describe(ActiveSnapshot snapshot)
+        {
+            SnapshotCosts costs = snapshot.Costs();
             return server.Volume.WithEngine(_ =>
             {
                 DiffAreaUsage usage = snapshot.State.Usage;
@@ -170,6 +221,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
                     PeakBytes = usage.PeakBytes,
                     IsNearlyFull = usage.IsNearlyFull,
                     Broken = snapshot.State.Broken?.Detail,
+                    Costs = costs,
                 };
             });
         }
@@ -234,8 +286,9 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
         private ControlReply End()
         {
+            ActiveSnapshot? ended = _snapshot;
             LetGo();
-            return new ControlReply();
+            return new ControlReply { Costs = ended?.Costs() };
         }
 
         private ControlReply Detach()
@@ -281,7 +334,8 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
         {
             if (_fileName is not null)
             {
-                server.Session.Remove(_fileName);
+                server.Files().Remove(_fileName);
+                server._snapshots.TryRemove(_fileName, out _);
                 _fileName = null;
             }
 
@@ -297,8 +351,6 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
     private FilterDirectory Directory => directory;
 
     private FilterVolume Volume => volume;
-
-    private FuseSession Session => session;
 
     private bool TryDetach() => tryDetach();
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Interop.Fuse;
 using Quench.Interop.Linux;
@@ -95,7 +96,7 @@ public static class FilterAttachment
         try
         {
             using Process worker = Process.GetProcessById(processId);
-            await worker.WaitForExitAsync(limit.Token);
+            await await Task.WhenAny(worker.WaitForExitAsync(limit.Token), WaitForNameAsync(directory, limit.Token));
         }
         catch (ArgumentException)
         {
@@ -112,6 +113,23 @@ public static class FilterAttachment
         }
     }
 
+    /// <summary>
+    /// Waits until the worker has let go of its name, which is the last thing it does. Its process can't always end then: the kernel keeps it while a transfer
+    /// to a diff area's disk that does not answer hangs.
+    /// </summary>
+    private static async Task WaitForNameAsync(FilterDirectory directory, CancellationToken cancellationToken)
+    {
+        using PeriodicTimer look = new(TimeSpan.FromMilliseconds(20));
+        while (await look.WaitForNextTickAsync(cancellationToken))
+        {
+            using SafeFileHandle mark = NativeFile.Open(directory.Lock, OpenMode.ReadWrite);
+            if (AdvisoryLock.TryTake(mark))
+            {
+                return;
+            }
+        }
+    }
+
     private static void CleanUpAfterDeadWorker(FilterDirectory directory, AttachedVolume volume)
     {
         if (!LoopDevice.TryDetach(volume.Device))
@@ -124,6 +142,7 @@ public static class FilterAttachment
         }
 
         FuseDevice.TryUnmount(directory.Mount, detach: true);
+        FuseDevice.TryUnmount(directory.Snapshots, detach: true);
         DeadTracking.Seal(directory, volume);
         Directory.Delete(directory.Folder, recursive: true);
     }

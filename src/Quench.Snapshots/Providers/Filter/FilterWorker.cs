@@ -103,12 +103,13 @@ public static class FilterWorker
         FilterVolume volume = new(origin, BlockSize, tracking);
         Directory.CreateDirectory(directory.Mount);
         FuseDevice.TryUnmount(directory.Mount, detach: true); // what a dead worker may have left
+        FuseDevice.TryUnmount(directory.Snapshots, detach: true);
         using FuseSession session = FuseSession.Mount(directory.Mount, "quench:" + directory.Name, threads, Report);
         string file = session.Add("volume", volume);
         string device = AttachLoop(file, sectorSize, directory.Name);
         try
         {
-            await ServeDeviceAsync(directory, new AttachmentRecord(directory.Name, Path.GetFullPath(originPath), device, volume.Length, Environment.ProcessId), volume, session, output);
+            await ServeDeviceAsync(directory, new AttachmentRecord(directory.Name, Path.GetFullPath(originPath), device, volume.Length, Environment.ProcessId), volume, output);
         }
         catch when (!File.Exists(directory.State))
         {
@@ -132,11 +133,11 @@ public static class FilterWorker
     }
 
     private static async Task ServeDeviceAsync(
-        FilterDirectory directory, AttachmentRecord record, FilterVolume volume, FuseSession session, Stream output)
+        FilterDirectory directory, AttachmentRecord record, FilterVolume volume, Stream output)
     {
         ProcessControl.TryLockMemory();
         TaskCompletionSource detached = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        using ControlServer control = new(directory, volume, session, () => LoopDevice.TryDetach(record.Device), () => detached.TrySetResult());
+        using ControlServer control = new(directory, volume, () => LoopDevice.TryDetach(record.Device), () => detached.TrySetResult());
         control.Start();
         string draft = directory.State + ".new";
         await File.WriteAllTextAsync(draft, JsonSerializer.Serialize(record, ControlJson.Default.AttachmentRecord));
