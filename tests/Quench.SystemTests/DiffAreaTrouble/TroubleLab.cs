@@ -6,6 +6,7 @@ using Quench.FileSystems;
 using Quench.Imaging.Activity;
 using Quench.Imaging.Capture;
 using Quench.Snapshots;
+using Quench.Snapshots.Providers.Filter;
 using Quench.SystemTests.Harness;
 using Quench.SystemTests.Stamps;
 using Quench.Vault;

@@ -64,6 +64,12 @@ internal sealed class LateSpill(World world, SimulatedShell shell, SnapshotState
         do
         {
             _ = _ring.Find(slot, 1, out position);
+            if (world.Dice.OneIn(8))
+            {
+                world.Current.SleepsUntil = world.Now + world.Dice.Below(500); // a thread is preempted just where it hurts
+                yield return Pace.Ran;
+            }
+
             for (int sector = 0; sector < count; sector++)
             {
                 long from = ((position >= 0 ? _ring.CellOf(position) : slot) * sectorsPerBlock) + firstSector + sector;
