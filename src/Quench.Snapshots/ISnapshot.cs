@@ -42,6 +42,9 @@ public interface ISnapshot : IAsyncDisposable
     /// <summary>How long the file system's writers were held; null when nothing was frozen.</summary>
     TimeSpan? FreezeTime { get; }
 
+    /// <summary>What taking and keeping it has taken, beside the limits; complete once it is disposed. Null where nothing is limited.</summary>
+    SnapshotTimes? Times => null;
+
     /// <summary>The volume at the instant. Owned by the snapshot.</summary>
     IBlockReader Reader { get; }
 
@@ -55,6 +58,18 @@ public interface ISnapshot : IAsyncDisposable
 
     /// <summary>Says that an extent has been imaged: it will not be read again, and its saved blocks are freed at once.</summary>
     ValueTask ReleaseAsync(Extent imaged, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Completes when the snapshot breaks, at once and not only when somebody looks; otherwise never, until it is cancelled. One caller at a time. Where a snapshot can't
+    /// break, nothing needs to be done.
+    /// </summary>
+    /// <param name="cancellationToken">Ends the watch.</param>
+    /// <returns>How the diff area stood, with the reason.</returns>
+    async Task<DiffAreaStatus> WaitUntilBrokenAsync(CancellationToken cancellationToken)
+    {
+        await Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken);
+        return default;
+    }
 
     /// <summary>How full the diff area is. Cheap enough to ask once a megabyte.</summary>
     ValueTask<DiffAreaStatus> GetStatusAsync(CancellationToken cancellationToken);

@@ -52,6 +52,7 @@ internal sealed class BackupCommand
     };
 
     private readonly Option<bool> _json = CommonOptions.Json();
+    private readonly TakingOptions _taking = new();
     private readonly Option<bool> _fullScan = new("--full-scan") { Description = "Read everything in use, whatever is known about what changed since the last point." };
 
     private BackupCommand(CliHost host)
@@ -77,6 +78,7 @@ internal sealed class BackupCommand
             backup._force, backup._compression,
             backup._require, backup._json, backup._fullScan,
         };
+        backup._taking.AddTo(command);
         command.Run(host, backup.RunAsync);
         return command;
     }
@@ -94,7 +96,8 @@ internal sealed class BackupCommand
         }
 
         CaptureResult result = await CaptureAsync(parsed, open, moment, source.Name, cancellationToken);
-        BackupSummary summary = new(result, _host.Clock.GetUtcNow());
+        await moment.DisposeAsync(); // before the report, which says how long that took
+        BackupSummary summary = new(result, _host.Clock.GetUtcNow(), moment.Snapshot.Times);
         summary.Write(_host, parsed.GetValue(_json));
         return GradeText.IsAtLeast(result.Volume.Grade, parsed.GetValue(_require) ?? "crash") ? ExitCodes.Done : RefuseGrade(result.Volume.Grade, parsed);
     }
@@ -107,8 +110,9 @@ internal sealed class BackupCommand
         }
 
         Privilege.Demand(_host, "take a snapshot of an attached volume");
-        return new DiffAreaChoice(parsed.GetValue(_memory), parsed.GetValue(_spill), parsed.GetValue(_size))
+        SnapshotOptions options = new DiffAreaChoice(parsed.GetValue(_memory), parsed.GetValue(_spill), parsed.GetValue(_size))
             .For(attached.Volume.Holds, freeze: !parsed.GetValue(_noFreeze), TimeSpan.FromSeconds(parsed.GetValue(_freezeLimit)));
+        return _taking.Complete(options, parsed, proves: parsed.GetValue(_prove));
     }
 
     private async Task<CaptureResult> CaptureAsync(

@@ -2,12 +2,13 @@ using System.Globalization;
 using Quench.Blocks;
 using Quench.Cli.Output;
 using Quench.Imaging.Capture;
+using Quench.Snapshots;
 using Quench.Vault;
 
 namespace Quench.Cli.Commands;
 
 /// <summary>What a backup says at its end. The JSON's first eight fields are a promise to scripts; more may follow them.</summary>
-internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended)
+internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended, SnapshotTimes? Times)
 {
     /// <summary>Writes it: one JSON line, or words for people and the point's id on standard output.</summary>
     public void Write(CliHost host, bool json)
@@ -49,6 +50,7 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended)
         writer.WriteString("proof", volume.Proof?.Hash);
         writer.WriteString("map_doubt", volume.MapDoubt);
         ScanText.WriteJson(writer, volume.Scan);
+        TimesText.WriteJson(writer, Times);
         writer.WriteStartArray("warnings");
         foreach (CaptureWarning warning in Result.Warnings)
         {
@@ -71,6 +73,11 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended)
         if (volume.Scan is { } scan)
         {
             host.Error.WriteLine($"  {ScanText.Words(scan)}");
+        }
+
+        foreach (string line in TimesText.Words(Times))
+        {
+            host.Error.WriteLine($"  {line}");
         }
 
         if (volume.MapDoubt is { } doubt)

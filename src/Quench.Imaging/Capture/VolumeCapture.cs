@@ -23,25 +23,29 @@ public static class VolumeCapture
     /// <param name="cancellationToken">Gives up. The vault stays valid and has no new point, unless the commit had already begun.</param>
     /// <returns>The committed point: durable.</returns>
     /// <exception cref="QuenchException">
-    /// SNAP-104 (exit code 20): the snapshot broke; IMG-110: the volume can't be read; IMG-122 (exit code 22): the proof failed;
+    /// SNAP-104 (exit code 20): the snapshot broke, told within a second whatever the capture was busy with; IMG-110: the volume can't be read; IMG-122 (exit code 22): the proof failed;
     /// and what the vault throws. No point has been committed then. A session that a garbage collection revoked (VAULT-031) is begun again once,
     /// if there is a proof to make: then nothing of the snapshot has been let go of, and all of it can be read again.
     /// </exception>
-    public static async Task<CaptureResult> RunAsync(
-        CaptureRequest request, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken)
+    public static Task<CaptureResult> RunAsync(
+        CaptureRequest request, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken) =>
+        BreakWatch.RunAsync(request.Snapshot, clock, (watch, token) => RunAsync(request, vault, activity, watch, clock, token), cancellationToken);
+
+    private static async Task<CaptureResult> RunAsync(
+        CaptureRequest request, BackupVault vault, ActivityMonitor activity, BreakWatch watch, TimeProvider clock, CancellationToken cancellationToken)
     {
         try
         {
-            return await CaptureAsync(request, vault, activity, clock, cancellationToken);
+            return await CaptureAsync(request, vault, activity, watch, clock, cancellationToken);
         }
         catch (QuenchException failure) when (failure.Code == "VAULT-031" && request.Prove)
         {
-            return await CaptureAsync(request, vault, activity, clock, cancellationToken);
+            return await CaptureAsync(request, vault, activity, watch, clock, cancellationToken);
         }
     }
 
     private static async Task<CaptureResult> CaptureAsync(
-        CaptureRequest request, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken)
+        CaptureRequest request, BackupVault vault, ActivityMonitor activity, BreakWatch watch, TimeProvider clock, CancellationToken cancellationToken)
     {
         ISnapshot snapshot = request.Snapshot;
         await snapshot.KeepOnlyAsync(request.Analysis.Used, cancellationToken);
@@ -65,7 +69,7 @@ public static class VolumeCapture
             volume = volume with { Proof = await ProveAsync(request, plan, vault.OpenImage(volume), activity, clock, cancellationToken) };
         }
 
-        CaptureResult result = await CommitAsync(request, session, volume, activity, cancellationToken);
+        CaptureResult result = await CommitAsync(request, session, volume, activity, watch, cancellationToken);
         return result with { Warnings = [.. Warnings(request, scan), .. await RememberAsync(request, vault.Info.Id, result.Point, cancellationToken)] };
     }
 
@@ -184,7 +188,7 @@ public static class VolumeCapture
     }
 
     private static async Task<CaptureResult> CommitAsync(
-        CaptureRequest request, BackupSession session, VolumeRecord volume, ActivityMonitor activity, CancellationToken cancellationToken)
+        CaptureRequest request, BackupSession session, VolumeRecord volume, ActivityMonitor activity, BreakWatch watch, CancellationToken cancellationToken)
     {
         activity.Begin(JobPhase.Finishing, 0);
         DiffAreaStatus status = await request.Snapshot.GetStatusAsync(cancellationToken);
@@ -201,6 +205,7 @@ public static class VolumeCapture
             Tags = request.Tags,
             Notes = request.Notes,
         };
+        watch.SealOrThrow();
         RecoveryPoint point = await session.CommitAsync(draft, cancellationToken);
         return new CaptureResult(point, session.Totals);
     }

@@ -82,10 +82,10 @@ internal sealed partial class SnapshotState
     public int ReadsInFlight { get; private set; }
 
     /// <summary>
-    /// Whether the memory and the spill file behind its slots may go: it has ended, and nobody is filling or reading a slot.
-    /// Becomes true once and stays so; after the end no new save or read begins.
+    /// Whether the memory and the spill file behind its slots may go: it has ended or is broken, and nobody is filling or reading a slot.
+    /// Once it was true it is safe for good: no new save begins then, and a read that begins fails without looking at a slot.
     /// </summary>
-    public bool CanFreeSlots => IsEnded && SavesInFlight == 0 && ReadsInFlight == 0;
+    public bool CanFreeSlots => !IsSound && SavesInFlight == 0 && ReadsInFlight == 0;
 
     /// <summary>How full the diff area is. For a broken snapshot: as it was when it broke.</summary>
     public DiffAreaUsage Usage => new(

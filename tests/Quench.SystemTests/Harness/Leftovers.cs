@@ -36,6 +36,7 @@ internal static class Leftovers
         await Tool.TryRunAsync("losetup", "-d", device);
         await Holders.KillWithWorkersAsync(Holders.Of(name));
         await Tool.TryRunAsync("umount", "-l", directory.Mount);
+        await Tool.TryRunAsync("umount", "-l", directory.Snapshots);
         Directory.Delete(directory.Folder, recursive: true);
     }
 

@@ -9,6 +9,7 @@ internal sealed class ScriptedSnapshot : ISnapshot
 {
     private readonly ConcurrentQueue<Extent> _released = new();
     private readonly ConcurrentQueue<Extent> _reads = new();
+    private readonly TaskCompletionSource<DiffAreaStatus> _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public ScriptedSnapshot(IBlockReader content) => Reader = new Watched(content, this);
 
@@ -52,6 +53,16 @@ internal sealed class ScriptedSnapshot : ISnapshot
         _released.Enqueue(imaged);
         return ValueTask.CompletedTask;
     }
+
+    /// <summary>Breaks it; whoever watches is told at once.</summary>
+    public void Break(string reason)
+    {
+        DiffAreaStatus broken = new(0, 0, 0, false, reason);
+        Status = () => broken;
+        _broken.TrySetResult(broken);
+    }
+
+    public Task<DiffAreaStatus> WaitUntilBrokenAsync(CancellationToken cancellationToken) => _broken.Task.WaitAsync(cancellationToken);
 
     public ValueTask<DiffAreaStatus> GetStatusAsync(CancellationToken cancellationToken) => ValueTask.FromResult(Status());
 

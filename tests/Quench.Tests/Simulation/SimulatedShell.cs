@@ -13,6 +13,7 @@ internal sealed class SimulatedShell
     private readonly World _world;
     private readonly Mutation _mutation;
     private readonly Dictionary<SnapshotState, SlotMemory> _areas = [];
+    private readonly Dictionary<SnapshotState, LateSpill> _spills = []; // of those snapshots whose spill file is written behind
     private readonly Sector[] _expected; // what the origin must hold: kept by the writers themselves
     private int _sequence = 1;
 
@@ -55,6 +56,13 @@ internal sealed class SimulatedShell
     {
         SnapshotState prepared = SnapshotState.Prepare(Core.VolumeLength, Core.BlockSize, limits, overflow);
         _areas.Add(prepared, new SlotMemory(limits.RamSlots, limits.SpillSlots, SectorsPerBlock));
+        if (limits.SpillSlots > 0 && _world.HasLateSpills)
+        {
+            LateSpill spill = new(_world, this, prepared, SectorsPerBlock, _mutation);
+            _spills.Add(prepared, spill);
+            _world.StartSavers(spill);
+        }
+
         return prepared;
     }
 
@@ -118,6 +126,7 @@ internal sealed class SimulatedShell
     public IEnumerable<Pace> Read(Moment moment, Extent range, ReadAnswer answer)
     {
         SlotMemory? area = _areas.GetValueOrDefault(moment.Snapshot); // gone with the snapshot, which then answers no segments
+        LateSpill? spill = _spills.GetValueOrDefault(moment.Snapshot);
         Sector[] found = answer.Reset((int)(range.Length / Sector.Size));
         long begun = _world.Tick();
         ReadPlan plan = Core.BeginRead(moment.Snapshot, range);
@@ -128,10 +137,10 @@ internal sealed class SimulatedShell
                 foreach (ReadSegment segment in plan.Segments)
                 {
                     CheckRun(area, segment);
-                    for (long at = segment.Extent.Offset; at < segment.Extent.End; at += Sector.Size)
+                    bool isLate = spill is not null && segment.Source == ReadSource.Slot && segment.FirstSlot >= moment.Snapshot.Limits.RamSlots;
+                    foreach (Pace pace in isLate ? TakeLate(moment, spill!, segment, found, range) : TakeAll(area, segment, found, range))
                     {
-                        found[(at - range.Offset) / Sector.Size] = Take(area, segment, at);
-                        yield return Pace.Ran;
+                        yield return pace;
                     }
                 }
 
@@ -174,6 +183,7 @@ internal sealed class SimulatedShell
     {
         Core.CancelActivation();
         _ = _areas.Remove(prepared);
+        CloseSpill(prepared);
     }
 
     /// <summary>The volume itself is right: every write is there, whole, and nothing else.</summary>
@@ -237,11 +247,14 @@ internal sealed class SimulatedShell
         }
 
         bool hasFailed = _world.SaveFailsOneIn > 0 && Dice.OneIn(_world.SaveFailsOneIn);
-        for (int i = 0; i < runs.Length; i++)
+        LateSpill? spill = _spills.GetValueOrDefault(snapshot);
+        CopyResult late = new();
+        for (int i = 0; i < runs.Length && !late.HasFailed; i++)
         {
             long sectors = runs[i].Origin.Length / Sector.Size;
             long skipped = i < runs.Length - 1 ? 0 : hasFailed ? sectors : _mutation == Mutation.LastBlockNotSaved ? SectorsPerBlock : 0;
-            foreach (Pace pace in Copy(runs[i], area, sectors - skipped))
+            bool isLate = spill is not null && runs[i].FirstSlot >= snapshot.Limits.RamSlots;
+            foreach (Pace pace in isLate ? CopyLate(runs[i], spill!, snapshot, sectors - skipped, late) : Copy(runs[i], area, sectors - skipped))
             {
                 yield return pace;
             }
@@ -250,6 +263,7 @@ internal sealed class SimulatedShell
             Tally.SpillSaves += runs[i].FirstSlot >= snapshot.Limits.RamSlots ? 1 : 0;
         }
 
+        hasFailed |= late.HasFailed;
         Tally.Saves++;
         Tally.SaveFailures += hasFailed ? 1 : 0;
         if (_mutation != Mutation.SavedBeforeCopyIsComplete)
@@ -286,6 +300,47 @@ internal sealed class SimulatedShell
         {
             area[run.FirstSlot, i] = buffer[i];
             yield return Pace.Ran;
+        }
+    }
+
+    /// <summary>Copies one run to cells of the spill file, from where it goes on by itself.</summary>
+    private static IEnumerable<Pace> CopyLate(SaveRun run, LateSpill spill, SnapshotState snapshot, long sectors, CopyResult result) =>
+        sectors <= 0 ? [] : spill.Save(run.Origin.Offset / Sector.Size, sectors, run.FirstSlot - snapshot.Limits.RamSlots, result);
+
+    /// <summary>Reads the sectors of a segment one at a time.</summary>
+    private IEnumerable<Pace> TakeAll(SlotMemory? area, ReadSegment segment, Sector[] found, Extent range)
+    {
+        for (long at = segment.Extent.Offset; at < segment.Extent.End; at += Sector.Size)
+        {
+            found[(at - range.Offset) / Sector.Size] = Take(area, segment, at);
+            yield return Pace.Ran;
+        }
+    }
+
+    /// <summary>Reads a segment from cells or from the file, a block at a time.</summary>
+    private IEnumerable<Pace> TakeLate(Moment moment, LateSpill spill, ReadSegment segment, Sector[] found, Extent range)
+    {
+        long first = segment.Extent.AlignOut(Core.BlockSize).Offset;
+        for (long at = segment.Extent.Offset; at < segment.Extent.End;)
+        {
+            long block = (at - first) / Core.BlockSize;
+            int skip = (int)((at - first) % Core.BlockSize) / Sector.Size;
+            int count = (int)Math.Min(SectorsPerBlock - skip, (segment.Extent.End - at) / Sector.Size);
+            long slot = segment.FirstSlot + block - moment.Snapshot.Limits.RamSlots;
+            foreach (Pace pace in spill.Read(slot, skip, found, (at - range.Offset) / Sector.Size, count))
+            {
+                yield return pace;
+            }
+
+            at += (long)count * Sector.Size;
+        }
+    }
+
+    private void CloseSpill(SnapshotState snapshot)
+    {
+        if (_spills.Remove(snapshot, out LateSpill? spill))
+        {
+            spill.IsClosed = true;
         }
     }
 
@@ -330,6 +385,7 @@ internal sealed class SimulatedShell
             {
                 area.Free();
                 _ = _areas.Remove(snapshot);
+                CloseSpill(snapshot);
             }
         }
     }

@@ -31,6 +31,11 @@ internal sealed class Tally
     public long BrokenFull;
     public long BrokenSaveFailed;
     public long BrokenHoldLimit;
+    public long WaitsForSpill;
+    public long ReadsOnTheWay;        // blocks read from a cell on its way to the spill file
+    public long SpillTooSlow;
+    public long SpillFailures;
+    public long SaversOutlivingSnapshot;
     public long SectorsCompared;
 
     private static readonly FieldInfo[] s_fields = typeof(Tally).GetFields(BindingFlags.Public | BindingFlags.Instance);

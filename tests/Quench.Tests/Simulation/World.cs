@@ -36,6 +36,7 @@ internal sealed partial class World
         BlockSize = sectorsPerBlock * Sector.Size;
         SaveFailsOneIn = Dice.OneIn(4) ? Dice.Between(5, 200) : 0;
         HoldLimit = Dice.Between(500, 20_000);
+        HasLateSpills = Dice.OneIn(2);
         CrashOneIn = Dice.OneIn(2) ? Dice.Between(50, 2_000) : 0;
         Shell = new SimulatedShell(this, (long)sectors * Sector.Size, BlockSize, mutation);
         Current = Start("snapshots", TakeSnapshots());
@@ -63,6 +64,9 @@ internal sealed partial class World
 
     /// <summary>One in so many saves fails; 0 for none.</summary>
     public int SaveFailsOneIn { get; }
+
+    /// <summary>Whether spill files are written behind the backs of the writers.</summary>
+    public bool HasLateSpills { get; }
 
     /// <summary>One in so many steps of imaging is its last, and another imaging begins; 0 for none.</summary>
     public int CrashOneIn { get; }
@@ -99,6 +103,13 @@ internal sealed partial class World
 
     /// <summary>A number greater than all before: the order of events within one step.</summary>
     public long Tick() => ++_ticks;
+
+    /// <summary>Starts those who write a spill file.</summary>
+    public void StartSavers(LateSpill spill)
+    {
+        _ = Start("saver 1", spill.WriteOn());
+        _ = Start("saver 2", spill.WriteOn());
+    }
 
     public bool IsTraced => _trace is not null;
 

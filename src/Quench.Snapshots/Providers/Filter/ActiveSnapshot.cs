@@ -1,20 +1,28 @@
 using Quench.Blocks;
-using Quench.Interop.Linux;
 using Quench.Snapshots.Engine;
 using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
 
-/// <summary>A snapshot in the worker: the engine's books and the bytes they speak of.</summary>
-internal sealed class ActiveSnapshot : IDisposable
+/// <summary>A snapshot in the worker: the engine's books, the bytes they speak of, and what it has cost so far.</summary>
+internal sealed class ActiveSnapshot
 {
     private const int HighMarkPercent = 75;
 
-    private ActiveSnapshot(SnapshotState state, DiffAreaStore store, Generation? generation)
+    private readonly Lock _gate = new(); // guards the six below
+    private TimeSpan _longestSaveWait;
+    private TimeSpan _longestHold;
+    private TimeSpan _longestHandling;
+    private TimeSpan _givenBackAfter;
+    private bool _isGivenBack;
+    private bool _wasHeld;
+
+    private ActiveSnapshot(SnapshotState state, DiffAreaStore store, Generation? generation, TimeSpan holdLimit)
     {
         State = state;
         Store = store;
         Generation = generation;
+        HoldLimit = holdLimit;
     }
 
     internal SnapshotState State { get; }
@@ -24,14 +32,25 @@ internal sealed class ActiveSnapshot : IDisposable
     /// <summary>Receives the writes after the instant; null when changes are not tracked.</summary>
     internal Generation? Generation { get; }
 
+    /// <summary>How long a writer may be held when the diff area is full and the policy holds writers.</summary>
+    internal TimeSpan HoldLimit { get; }
+
+    /// <summary>Whether it is sound.</summary>
+    internal SnapshotFate Fate { get; } = new();
+
+    /// <summary>How many writes the volume had announced at the instant.</summary>
+    internal long WritesBefore { get; set; }
+
     /// <summary>Takes memory and opens the spill file; all that takes time happens here, before anything is frozen.</summary>
     /// <exception cref="QuenchException">SNAP-105, SNAP-106: the cap holds not even a block; the spill file can't be made.</exception>
-    internal static ActiveSnapshot Prepare(FilterVolume volume, ControlRequest request)
+    internal static ActiveSnapshot Prepare(FilterVolume volume, ControlRequest request, Action<string> report)
     {
         int blockSize = volume.BlockSize;
         long cap = request.CapBytes / blockSize;
-        long ram = Math.Min(request.MemoryBytes / blockSize, cap);
-        long spill = request.SpillFolder is null ? 0 : cap - ram;
+        bool spills = request.SpillFolder is not null && request.CapBytes > request.MemoryBytes;
+        long ring = spills ? SpillSettings.RingFor(request.MemoryBytes, blockSize) : 0;
+        long ram = Math.Min(Math.Max(0, request.MemoryBytes - ring) / blockSize, cap);
+        long spill = spills ? cap - ram : 0;
         if (ram + spill <= 0)
         {
             throw new QuenchException(
@@ -42,13 +61,11 @@ internal sealed class ActiveSnapshot : IDisposable
             };
         }
 
-        DiffAreaLimits limits = new(ram, spill, HighMarkPercent);
         try
         {
-            DiffAreaStore store = new(limits, blockSize, spill > 0 ? request.SpillFolder : null);
-            return new ActiveSnapshot(SnapshotState.Prepare(volume.Length, blockSize, limits, OverflowPolicy.BreakSnapshot), store, volume.Tracking.Tracker?.NewGeneration());
+            return Make(volume, request, new DiffAreaLimits(ram, spill, HighMarkPercent), (int)ring, report);
         }
-        catch (LinuxErrorException failure)
+        catch (IOException failure)
         {
             throw new QuenchException("SNAP-106", $"the diff area can't be made: {failure.Message}", "choose another folder with --diff-area, or less memory with --diff-area-memory", failure)
             {
@@ -57,6 +74,70 @@ internal sealed class ActiveSnapshot : IDisposable
         }
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => Store.Dispose();
+    /// <summary>Takes in how long a write has waited.</summary>
+    internal void Note(in WriteWaits waits)
+    {
+        if (waits.ForSaves > TimeSpan.Zero || waits.Held > TimeSpan.Zero)
+        {
+            lock (_gate)
+            {
+                _longestSaveWait = Longer(_longestSaveWait, waits.ForSaves);
+                _longestHold = Longer(_longestHold, waits.Held);
+                _wasHeld |= waits.Held > TimeSpan.Zero;
+            }
+        }
+    }
+
+    /// <summary>Gives back memory and spill file. Nobody uses them any more. Does nothing the second time.</summary>
+    internal void GiveBack()
+    {
+        lock (_gate)
+        {
+            if (!_isGivenBack)
+            {
+                _isGivenBack = true;
+                _longestHandling = Store.Spill?.LongestHandling ?? TimeSpan.Zero;
+                Store.Dispose();
+                _givenBackAfter = Fate.Ago();
+            }
+        }
+    }
+
+    /// <summary>What it has cost so far.</summary>
+    internal SnapshotCosts Costs()
+    {
+        lock (_gate)
+        {
+            return new SnapshotCosts(
+                _longestSaveWait.TotalMilliseconds,
+                _wasHeld ? _longestHold.TotalMilliseconds : null,
+                Longer(_longestHandling, _isGivenBack ? TimeSpan.Zero : Store.Spill?.LongestHandling ?? TimeSpan.Zero).TotalMilliseconds,
+                _isGivenBack ? _givenBackAfter.TotalMilliseconds : null);
+        }
+    }
+
+    private static TimeSpan Longer(TimeSpan one, TimeSpan other) => one > other ? one : other;
+
+    private static ActiveSnapshot Make(FilterVolume volume, ControlRequest request, DiffAreaLimits limits, int ringBytes, Action<string> report)
+    {
+        OverflowPolicy overflow = request.HoldMilliseconds > 0 ? OverflowPolicy.HoldWriter : OverflowPolicy.BreakSnapshot;
+        SnapshotState state = SnapshotState.Prepare(volume.Length, volume.BlockSize, limits, overflow);
+        ActiveSnapshot? made = null;
+        SpillFile? spill = limits.SpillSlots == 0 ? null : new SpillFile(
+            SpillOpening.Run(request.SpillFolder!, TimeSpan.FromMilliseconds(request.LimitMilliseconds)),
+            new SpillSettings { BlockSize = volume.BlockSize, RingBytes = ringBytes },
+            reason => volume.Break(made!, $"an old block could not be kept: {reason}"), // saves begin when it is made
+            report);
+        try
+        {
+            DiffAreaStore store = new(limits, volume.BlockSize, spill);
+            made = new ActiveSnapshot(state, store, volume.Tracking.Tracker?.NewGeneration(), TimeSpan.FromMilliseconds(request.HoldMilliseconds));
+            return made;
+        }
+        catch
+        {
+            spill?.Dispose();
+            throw;
+        }
+    }
 }

@@ -85,4 +85,13 @@ public sealed record SnapshotOptions
 
     /// <summary>How long the freeze may last.</summary>
     public TimeSpan FreezeLimit { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long taking the snapshot may take in all, the wait for quiet not included.</summary>
+    public TimeSpan TakeLimit { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>When the diff area is full: hold writers for so long, each at most, in the hope that imaging frees room. Zero breaks the snapshot at once.</summary>
+    public TimeSpan HoldLimit { get; init; }
+
+    /// <summary>Take the snapshot in a pause between writes; null takes it as it comes.</summary>
+    public QuietWait? Quiet { get; init; }
 }

@@ -43,6 +43,11 @@ internal sealed class ControlClient : IDisposable
         }
     }
 
+    /// <summary>Knocks at a worker's door, where one must answer.</summary>
+    /// <exception cref="QuenchException">SNAP-131: nobody does.</exception>
+    internal static ControlClient Connect(string name) => TryConnect(FilterDirectory.For(name))
+        ?? throw new QuenchException("SNAP-131", $"the worker of volume {name} does not answer", $"detach {name} and attach it again");
+
     /// <summary>Asks, and waits for the answer.</summary>
     /// <exception cref="QuenchException">The worker's own failure, or SNAP-131: it is gone.</exception>
     internal ControlReply Ask(ControlRequest request)
@@ -52,13 +57,31 @@ internal sealed class ControlClient : IDisposable
         {
             try
             {
-                _stream.Write([.. JsonSerializer.SerializeToUtf8Bytes(request, ControlJson.Default.ControlRequest), (byte)'\n']);
+                _stream.Write(Encode(request));
                 line = _reader.ReadLine();
             }
-            catch (IOException failure)
+            catch (Exception failure) when (failure is IOException or ObjectDisposedException)
             {
-                throw Gone(failure);
+                throw Gone(failure); // disposed: a snapshot that took too long was given up from another thread
             }
+        }
+
+        return JsonSerializer.Deserialize(line ?? throw Gone(null), ControlJson.Default.ControlReply)!.Demand();
+    }
+
+    /// <summary>Asks, and waits as long as it takes. For a conversation in which nothing else is asked.</summary>
+    /// <exception cref="QuenchException">The worker's own failure, or SNAP-131: it is gone.</exception>
+    internal async Task<ControlReply> AskAsync(ControlRequest request, CancellationToken cancellationToken)
+    {
+        string? line;
+        try
+        {
+            await _stream.WriteAsync(Encode(request), cancellationToken);
+            line = await _reader.ReadLineAsync(cancellationToken);
+        }
+        catch (Exception failure) when (failure is IOException or ObjectDisposedException)
+        {
+            throw Gone(failure);
         }
 
         return JsonSerializer.Deserialize(line ?? throw Gone(null), ControlJson.Default.ControlReply)!.Demand();
@@ -70,6 +93,8 @@ internal sealed class ControlClient : IDisposable
         _reader.Dispose();
         _stream.Dispose();
     }
+
+    private static byte[] Encode(ControlRequest request) => [.. JsonSerializer.SerializeToUtf8Bytes(request, ControlJson.Default.ControlRequest), (byte)'\n'];
 
     private QuenchException Gone(Exception? cause) => new(
         GoneCode, $"the worker of volume {_name} has ended, and what this conversation held with it", $"`quench volumes` shows whether another one serves {_name} and why; try again then", cause)

@@ -17,6 +17,12 @@ internal sealed record ControlRequest
 
     public double LimitMilliseconds { get; init; }
 
+    /// <summary>How long a writer may be held when the diff area is full; 0: not at all, the snapshot breaks.</summary>
+    public double HoldMilliseconds { get; init; }
+
+    /// <summary>With "quiet": how long no write may have come.</summary>
+    public double PeriodMilliseconds { get; init; }
+
     public int Limit { get; init; }
 
     public Guid Vault { get; init; }
@@ -61,6 +67,15 @@ internal sealed record ControlReply
     public bool IsNearlyFull { get; init; }
 
     public string? Broken { get; init; }
+
+    /// <summary>What the snapshot has cost so far; with "status" and "end".</summary>
+    public SnapshotCosts? Costs { get; init; }
+
+    /// <summary>How many writes the volume has announced: now, or at the instant.</summary>
+    public long WriteCount { get; init; }
+
+    /// <summary>How long it has been quiet.</summary>
+    public double QuietMilliseconds { get; init; }
 
     /// <summary>Offset and length, in turn.</summary>
     public long[]? Extents { get; init; }

@@ -1,5 +1,8 @@
+using System.Collections.Concurrent;
+using System.Globalization;
 using Quench.Blocks;
 using Quench.Exports.Fuse;
+using Quench.Interop.Fuse;
 using Quench.Snapshots.Engine;
 using Quench.Snapshots.Providers.Filter.Supervision;
 using Quench.Snapshots.Tracking;
@@ -10,16 +13,42 @@ namespace Quench.Snapshots.Providers.Filter;
 /// What a worker in full service answers its clients. A snapshot belongs to the connection that prepared it: when that ends, for whatever reason, the
 /// snapshot is let go of and the volume pays nothing more.
 /// </summary>
-internal sealed class ControlServer(FilterDirectory directory, FilterVolume volume, FuseSession session, WorkerHouse house)
+internal sealed class ControlServer(FilterDirectory directory, FilterVolume volume, WorkerHouse house)
 {
     private const int MaxSavedExtents = 4096;
+    private const int SnapshotThreads = 6;
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
     private readonly SnapshotTurn _turn = new(); // taken while some connection has a snapshot prepared or active, and for good once detached
+    private readonly ConcurrentDictionary<string, ActiveSnapshot> _snapshots = new(StringComparer.Ordinal); // by the name of their file: for who watches them
+    private readonly Lock _filesGate = new(); // guards the one below
+    private FuseSession? _files;              // shows the snapshots; made with the first one
 
     /// <summary>Begins with a client.</summary>
     internal IConversation Begin() => new Conversation(this);
+
+    /// <summary>
+    /// What shows the snapshots: a session apart from the volume's. A request that waits (a read of the diff area's disk, or a writer who is held until a read here has
+    /// freed room) has a thread and a place in the kernel's queue, and neither may be one that the other side needs.
+    /// </summary>
+    private FuseSession Files()
+    {
+        lock (_filesGate)
+        {
+            if (_files is null)
+            {
+                System.IO.Directory.CreateDirectory(directory.Snapshots);
+                FuseDevice.TryUnmount(directory.Snapshots, detach: true); // what a worker that died may have left
+                _files = FuseSession.Mount(directory.Snapshots, $"quench:{directory.Name}:snapshots", SnapshotThreads, failure => Say(failure.Message));
+            }
+
+            return _files;
+        }
+    }
+
+    private static void Say(string words) =>
+        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} {words}"));
 
     /// <summary>What one client has going.</summary>
     private sealed class Conversation(ControlServer server) : IConversation
@@ -31,7 +60,9 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
         public ControlReply Answer(ControlRequest request) => request.Op switch
         {
-            "ping" => new ControlReply(),
+            "ping" => new ControlReply { WriteCount = server.Volume.WriteCount },
+            "quiet" => Quiet(request),
+            "watch" => Watch(request),
             "prepare" => Prepare(request),
             "activate" => Activate(request),
             "status" => Status(),
@@ -64,7 +95,8 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
             try
             {
-                _snapshot = ActiveSnapshot.Prepare(server.Volume, request);
+                _ = server.Files();
+                _snapshot = ActiveSnapshot.Prepare(server.Volume, request, Say);
             }
             finally
             {
@@ -81,15 +113,30 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
         {
             ActiveSnapshot snapshot = Own();
             TimeSpan gate = server.Volume.Activate(snapshot, TimeSpan.FromMilliseconds(request.LimitMilliseconds));
-            ulong node = server.House.NewNode();
-            _fileName = $"snapshot-{node}";
-            string path = server.Session.Add(_fileName, new SnapshotFile(server.Volume, snapshot), node);
-            return new ControlReply { Path = path, GateMilliseconds = gate.TotalMilliseconds };
+            _fileName = $"snapshot-{server.House.NewNode()}"; // never used before, whichever worker it was
+            string path = server.Files().Add(_fileName, new SnapshotFile(server.Volume, snapshot));
+            server._snapshots[_fileName] = snapshot;
+            return new ControlReply { Path = path, GateMilliseconds = gate.TotalMilliseconds, WriteCount = snapshot.WritesBefore };
         }
 
-        private ControlReply Status()
+        private ControlReply Quiet(ControlRequest request)
         {
-            ActiveSnapshot snapshot = Own();
+            TimeSpan quiet = server.Volume.WaitForQuiet(TimeSpan.FromMilliseconds(request.PeriodMilliseconds), TimeSpan.FromMilliseconds(request.LimitMilliseconds));
+            return new ControlReply { QuietMilliseconds = quiet.TotalMilliseconds, WriteCount = server.Volume.WriteCount };
+        }
+
+        /// <summary>Answers when a snapshot, whoever holds it, is broken or has ended.</summary>
+        private ControlReply Watch(ControlRequest request)
+        {
+            ActiveSnapshot snapshot = server._snapshots.GetValueOrDefault(request.Path ?? "") ?? throw new QuenchException("SNAP-139", "there is no such snapshot to watch");
+            return snapshot.Fate.Wait() is null ? new ControlReply() : Describe(snapshot);
+        }
+
+        private ControlReply Status() => Describe(Own());
+
+        private ControlReply Describe(ActiveSnapshot snapshot)
+        {
+            SnapshotCosts costs = snapshot.Costs();
             return server.Volume.WithEngine(_ =>
             {
                 DiffAreaUsage usage = snapshot.State.Usage;
@@ -100,6 +147,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
                     PeakBytes = usage.PeakBytes,
                     IsNearlyFull = usage.IsNearlyFull,
                     Broken = snapshot.State.Broken?.Detail,
+                    Costs = costs,
                 };
             });
         }
@@ -164,8 +212,9 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
         private ControlReply End()
         {
+            ActiveSnapshot? ended = _snapshot;
             LetGo();
-            return new ControlReply();
+            return new ControlReply { Costs = ended?.Costs() };
         }
 
         private ControlReply Detach()
@@ -229,7 +278,8 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
         {
             if (_fileName is not null)
             {
-                server.Session.Remove(_fileName);
+                server.Files().Remove(_fileName);
+                server._snapshots.TryRemove(_fileName, out _);
                 _fileName = null;
             }
 
@@ -245,8 +295,6 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
     private FilterDirectory Directory => directory;
 
     private FilterVolume Volume => volume;
-
-    private FuseSession Session => session;
 
     private WorkerHouse House => house;
 }

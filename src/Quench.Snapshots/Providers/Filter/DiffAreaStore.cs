@@ -1,7 +1,4 @@
-using System.Globalization;
-using Microsoft.Win32.SafeHandles;
 using Quench.Blocks.Devices;
-using Quench.Interop.Linux;
 using Quench.Interop.Memory;
 using Quench.Snapshots.Engine;
 
@@ -10,30 +7,24 @@ namespace Quench.Snapshots.Providers.Filter;
 /// <summary>
 /// Where the old bytes are: slots in locked memory, then slots in a spill file. The engine says which slot holds what; this only moves bytes.
 /// </summary>
-/// <remarks>
-/// Thread-safe for different slots; the engine never has two users write one slot. The spill file has no name (it is unlinked as soon as
-/// it is open), so that nothing is left of it whoever dies. Its content need not be durable: a snapshot ends with its worker.
-/// </remarks>
+/// <remarks>Thread-safe for different slots; the engine never has two users write one slot.</remarks>
 internal sealed class DiffAreaStore : IDisposable
 {
     private const int SegmentBytes = 16 << 20;
-    private const int BounceBytes = 256 << 10;
-    private const int PageSize = 4096;
 
     private readonly int _blockSize;
     private readonly long _ramSlots;
     private readonly NativeBuffer[] _segments;
-    private readonly SafeFileHandle? _spill;
-    private readonly ThreadLocal<NativeBuffer> _bounce = new(() => new NativeBuffer(BounceBytes, locked: true), trackAllValues: true);
 
-    /// <summary>Takes the memory and opens the spill file.</summary>
+    /// <summary>Takes the memory.</summary>
     /// <param name="limits">How many slots of each kind.</param>
     /// <param name="blockSize">Bytes of a slot.</param>
-    /// <param name="spillFolder">Where the spill file goes; null when there are no spill slots.</param>
-    internal DiffAreaStore(DiffAreaLimits limits, int blockSize, string? spillFolder)
+    /// <param name="spill">The spill file, owned from now on; null when there are no spill slots.</param>
+    internal DiffAreaStore(DiffAreaLimits limits, int blockSize, SpillFile? spill)
     {
         _blockSize = blockSize;
         _ramSlots = limits.RamSlots;
+        Spill = spill;
         long ramBytes = limits.RamSlots * blockSize;
         _segments = new NativeBuffer[(ramBytes + SegmentBytes - 1) / SegmentBytes];
         try
@@ -42,8 +33,6 @@ internal sealed class DiffAreaStore : IDisposable
             {
                 _segments[index] = new NativeBuffer((int)Math.Min(SegmentBytes, ramBytes - ((long)index * SegmentBytes)), locked: true);
             }
-
-            _spill = spillFolder is null ? null : OpenSpill(spillFolder);
         }
         catch
         {
@@ -52,8 +41,14 @@ internal sealed class DiffAreaStore : IDisposable
         }
     }
 
+    /// <summary>The spill file; null when there is none.</summary>
+    internal SpillFile? Spill { get; }
+
     /// <summary>Copies old bytes from the origin into their slots.</summary>
-    internal void Save(Disk origin, SaveRun run)
+    /// <param name="origin">The origin.</param>
+    /// <param name="run">What goes where.</param>
+    /// <param name="waited">How long the caller's saving has waited so far for the spill file; grows by what it waits more.</param>
+    internal void Save(Disk origin, SaveRun run, ref TimeSpan waited)
     {
         if (run.FirstSlot < _ramSlots)
         {
@@ -61,7 +56,7 @@ internal sealed class DiffAreaStore : IDisposable
         }
         else
         {
-            SaveToSpill(origin, run);
+            Spill!.Save(origin, run.Origin, run.FirstSlot - _ramSlots, ref waited);
         }
     }
 
@@ -77,7 +72,7 @@ internal sealed class DiffAreaStore : IDisposable
         }
         else
         {
-            ReadFromSpill(((slot - _ramSlots) * _blockSize) + offsetInSlot, into);
+            Spill!.Read(slot - _ramSlots, offsetInSlot, into);
         }
     }
 
@@ -89,32 +84,7 @@ internal sealed class DiffAreaStore : IDisposable
             ((IDisposable?)segment)?.Dispose();
         }
 
-        foreach (NativeBuffer bounce in _bounce.Values)
-        {
-            ((IDisposable)bounce).Dispose();
-        }
-
-        _bounce.Dispose();
-        _spill?.Dispose();
-    }
-
-    private static SafeFileHandle OpenSpill(string folder)
-    {
-        string path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $".quench-diff-{Environment.ProcessId}-{Guid.NewGuid():N}"));
-        const OpenMode Mode = OpenMode.ReadWrite | OpenMode.Create | OpenMode.Exclusive;
-        SafeFileHandle file;
-        try
-        {
-            file = NativeFile.Open(path, Mode | OpenMode.Direct);
-        }
-        catch (LinuxErrorException failure) when (failure.Errno == Errno.EINVAL)
-        {
-            File.Delete(path); // the name is there although direct I/O was refused
-            file = NativeFile.Open(path, Mode);
-        }
-
-        File.Delete(path);
-        return file;
+        Spill?.Dispose();
     }
 
     private void SaveToMemory(Disk origin, SaveRun run)
@@ -128,20 +98,6 @@ internal sealed class DiffAreaStore : IDisposable
         }
     }
 
-    private void SaveToSpill(Disk origin, SaveRun run)
-    {
-        Span<byte> bounce = _bounce.Value!.GetSpan();
-        long at = (run.FirstSlot - _ramSlots) * _blockSize;
-        for (long done = 0; done < run.Origin.Length; done += bounce.Length)
-        {
-            int length = (int)Math.Min(bounce.Length, run.Origin.Length - done);
-            origin.Read(run.Origin.Offset + done, bounce[..length]);
-            int whole = (length + PageSize - 1) & ~(PageSize - 1); // the volume's last block may be a short one
-            bounce[length..whole].Clear();
-            NativeFile.Write(_spill!, bounce[..whole], at + done);
-        }
-    }
-
     private void ReadFromMemory(long at, Span<byte> into)
     {
         for (int done = 0; done < into.Length;)
@@ -149,21 +105,6 @@ internal sealed class DiffAreaStore : IDisposable
             Span<byte> saved = MemoryAt(at + done, into.Length - done);
             saved.CopyTo(into[done..]);
             done += saved.Length;
-        }
-    }
-
-    private void ReadFromSpill(long at, Span<byte> into)
-    {
-        Span<byte> bounce = _bounce.Value!.GetSpan();
-        for (int done = 0; done < into.Length;)
-        {
-            long from = at + done;
-            int skip = (int)(from % PageSize);
-            int length = Math.Min(into.Length - done, bounce.Length - PageSize);
-            int whole = (skip + length + PageSize - 1) & ~(PageSize - 1);
-            NativeFile.ReadExactly(_spill!, bounce[..whole], from - skip);
-            bounce.Slice(skip, length).CopyTo(into[done..]);
-            done += length;
         }
     }
 

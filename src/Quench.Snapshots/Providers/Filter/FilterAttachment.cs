@@ -163,6 +163,7 @@ public static class FilterAttachment
         }
 
         FuseDevice.TryUnmount(directory.Mount, detach: true);
+        FuseDevice.TryUnmount(directory.Snapshots, detach: true);
         DeadTracking.Seal(directory, volume.Origin, volume.Length);
         Directory.Delete(directory.Folder, recursive: true);
     }

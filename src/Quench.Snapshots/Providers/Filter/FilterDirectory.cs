@@ -10,7 +10,8 @@ namespace Quench.Snapshots.Providers.Filter;
 ///     state.json      what is attached as what; written when the device is ready
 ///     control.sock    the worker's door, which the holder keeps open
 ///     worker.log      what holder and workers had to say
-///     mount/          the FUSE directory: "volume", and a file for each snapshot
+///     mount/          the FUSE directory: "volume"
+///     snapshots/      the FUSE directory of the snapshots, once there was one: a session of its own, so that who reads or waits there holds up no volume
 ///     untracked       why change tracking was given up, if it was
 ///     changes-*       an answer or a question about changes, while it is on its way
 /// </code>
@@ -35,6 +36,8 @@ internal sealed record FilterDirectory(string Name)
     internal string Untracked => Path.Combine(Folder, "untracked");
 
     internal string Mount => Path.Combine(Folder, "mount");
+
+    internal string Snapshots => Path.Combine(Folder, "snapshots");
 
     internal static IEnumerable<FilterDirectory> All() =>
         Directory.Exists(Root) ? Directory.EnumerateDirectories(Root).Order(StringComparer.Ordinal).Select(folder => new FilterDirectory(Path.GetFileName(folder))) : [];

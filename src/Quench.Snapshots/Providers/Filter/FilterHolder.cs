@@ -80,6 +80,7 @@ public static class FilterHolder
         {
             DemandNoRemains(directory);
             await HoldNamedAsync(directory, mark, originPath, options, output);
+            AdvisoryLock.Release(mark); // a worker that can't end yet has it too
         }
         catch when (!File.Exists(directory.State))
         {

@@ -16,21 +16,58 @@ public static class FilterProvider
     /// frozen, the engine takes the instant, the file system is thawed. It lives until it is disposed or this process ends.
     /// </summary>
     /// <param name="volume">From <see cref="FilterVolumes"/>.</param>
-    /// <param name="options">The diff area and the freeze.</param>
+    /// <param name="options">The diff area, the freeze, the wait for quiet.</param>
     /// <param name="clock">Names the instant.</param>
     /// <param name="cancellationToken">Gives up before the instant; nothing stays behind.</param>
-    /// <exception cref="QuenchException">SNAP-101 to SNAP-107 and SNAP-120 to SNAP-122: no snapshot was taken; the volume goes on.</exception>
+    /// <exception cref="QuenchException">SNAP-101 to SNAP-109 and SNAP-120 to SNAP-122: no snapshot was taken; the volume goes on.</exception>
     public static async Task<ISnapshot> TakeAsync(AttachedVolume volume, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
     {
-        FilterDirectory directory = FilterDirectory.For(volume.Name);
-        ControlClient client = ControlClient.TryConnect(directory)
-            ?? throw new QuenchException("SNAP-131", $"the worker of volume {volume.Name} does not answer", $"detach {volume.Name} and attach it again");
+        using QuietSearch? search = options.Quiet is { } wish ? new QuietSearch(volume, wish, options.Freeze) : null;
+        while (true)
+        {
+            search?.Wait(cancellationToken);
+            TakenSnapshot taken = await TakeInTimeAsync(volume, options, search, clock, cancellationToken);
+            try
+            {
+                if (search is null)
+                {
+                    return taken.Snapshot;
+                }
+
+                if (search.Judge(taken.Slipped) is { } found)
+                {
+                    taken.Snapshot.Times = taken.Snapshot.Times! with { Quiet = found };
+                    return taken.Snapshot;
+                }
+            }
+            catch
+            {
+                await taken.Snapshot.DisposeAsync();
+                throw;
+            }
+
+            await taken.Snapshot.DisposeAsync(); // a write slipped in, and there is time for another one
+        }
+    }
+
+    /// <summary>Takes one within the limit. What takes longer is hung up on: the worker lets go of it, and the guard thaws.</summary>
+    private static async Task<TakenSnapshot> TakeInTimeAsync(
+        AttachedVolume volume, SnapshotOptions options, QuietSearch? search, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        TimeSpan limit = options.TakeLimit < SnapshotTimes.LongestTakeLimit ? options.TakeLimit : SnapshotTimes.LongestTakeLimit;
+        ControlClient client = ControlClient.Connect(volume.Name);
         try
         {
-            client.Ask(Preparation(volume, options));
-            return options.Freeze && volume.MountPoint is { } mountPoint
-                ? await TakeFrozenAsync(volume, mountPoint, client, options, clock, cancellationToken)
-                : await OpenAsync(volume, client, Activate(client, s_drainLimit), clock.GetUtcNow(), SnapshotGrade.Crash, null);
+            Task<TakenSnapshot> taking = Task.Run(() => TakeAsync(volume, client, options with { TakeLimit = limit }, search, clock, cancellationToken), CancellationToken.None);
+            using CancellationTokenSource inTime = new();
+            if (await Task.WhenAny(taking, Task.Delay(limit, clock, inTime.Token)) != taking)
+            {
+                _ = DiscardAsync(taking);
+                throw TookTooLong(volume, limit);
+            }
+
+            await inTime.CancelAsync();
+            return await taking;
         }
         catch
         {
@@ -39,8 +76,48 @@ public static class FilterProvider
         }
     }
 
-    private static async Task<ISnapshot> TakeFrozenAsync(
-        AttachedVolume volume, string mountPoint, ControlClient client, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
+    private static async Task DiscardAsync(Task<TakenSnapshot> late)
+    {
+        try
+        {
+            await (await late).Snapshot.DisposeAsync();
+        }
+        catch (Exception failure) when (failure is QuenchException or IOException or OperationCanceledException)
+        {
+            // What it was given up for has been told; this comes of hanging up.
+        }
+    }
+
+    private static async Task<TakenSnapshot> TakeAsync(
+        AttachedVolume volume, ControlClient client, SnapshotOptions options, QuietSearch? search, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        long since = clock.GetTimestamp();
+        client.Ask(Preparation(volume, options));
+        TakenSnapshot taken = options.Freeze && volume.MountPoint is { } mountPoint
+            ? await TakeFrozenAsync(volume, mountPoint, client, options, search, clock, cancellationToken)
+            : TakeUnfrozen(volume, client, options, search, clock);
+        taken.Snapshot.Times = new SnapshotTimes
+        {
+            Taken = clock.GetElapsedTime(since),
+            TakeLimit = options.TakeLimit,
+            SaveWaitLimit = SpillSettings.SaveWaitLimit,
+            HandlingLimit = SpillSettings.LongestHandling,
+            HoldLimit = options.HoldLimit,
+            IdleLimit = SpillSettings.LongestHandling,
+        };
+        return taken;
+    }
+
+    private static TakenSnapshot TakeUnfrozen(AttachedVolume volume, ControlClient client, SnapshotOptions options, QuietSearch? search, TimeProvider clock)
+    {
+        TimeSpan limit = options.TakeLimit < s_drainLimit ? options.TakeLimit : s_drainLimit;
+        ControlReply activated = Activate(client, limit);
+        bool slipped = search is not null && activated.WriteCount != search.WritesBefore;
+        return new TakenSnapshot(new FilterSnapshot(volume, client, activated.Path!, clock.GetUtcNow(), SnapshotGrade.Crash, null), slipped);
+    }
+
+    private static async Task<TakenSnapshot> TakeFrozenAsync(
+        AttachedVolume volume, string mountPoint, ControlClient client, SnapshotOptions options, QuietSearch? search, TimeProvider clock, CancellationToken cancellationToken)
     {
         using ThawGuard guard = await ThawGuard.StartAsync(mountPoint, cancellationToken);
         client.Ask(new ControlRequest { Op = "ping" }); // the way to the worker is compiled before the file system is frozen
@@ -48,32 +125,48 @@ public static class FilterProvider
         ControlReply activated;
         DateTimeOffset instant;
         TimeSpan frozenFor;
+        bool slipped;
         using (FrozenFileSystem frozen = FrozenFileSystem.Freeze(mountPoint, guard, options.FreezeLimit))
         {
+            long writes = search is null ? 0 : client.Ask(new ControlRequest { Op = "ping" }).WriteCount; // the freeze's own writes have been counted by now
             activated = Activate(client, options.FreezeLimit);
             instant = clock.GetUtcNow();
+            slipped = search is not null && activated.WriteCount != writes;
             frozenFor = frozen.Thaw();
         }
 
-        return await OpenAsync(volume, client, activated, instant, SnapshotGrade.FileSystem, frozenFor);
+        return new TakenSnapshot(new FilterSnapshot(volume, client, activated.Path!, instant, SnapshotGrade.FileSystem, frozenFor), slipped);
     }
 
     private static ControlReply Activate(ControlClient client, TimeSpan limit) =>
         client.Ask(new ControlRequest { Op = "activate", LimitMilliseconds = limit.TotalMilliseconds });
 
-    private static Task<ISnapshot> OpenAsync(
-        AttachedVolume volume, ControlClient client, ControlReply activated, DateTimeOffset instant, SnapshotGrade grade, TimeSpan? frozenFor)
+    private static QuenchException TookTooLong(AttachedVolume volume, TimeSpan limit) => new(
+        "SNAP-108",
+        $"a snapshot of {volume.Name} was not there within {limit.TotalSeconds:0.#} s",
+        "look at the disks below the volume and below the diff area (`dmesg`, `iostat -x`), then try again, or allow more time with --snapshot-limit")
     {
-        FilterSnapshot snapshot = new(volume, client, activated.Path!, instant, grade, frozenFor);
-        return Task.FromResult<ISnapshot>(snapshot);
-    }
+        Effect = "it was given up; the volume itself is unaffected",
+        CanRetry = true,
+    };
+
+    /// <summary>A snapshot, and whether a write came between the pause that was found, or the freeze, and its instant.</summary>
+    private sealed record TakenSnapshot(FilterSnapshot Snapshot, bool Slipped);
 
     private static ControlRequest Preparation(AttachedVolume volume, SnapshotOptions options)
     {
         string? spill = options.SpillFolder is null ? null : Path.GetFullPath(options.SpillFolder);
         long room = spill is null ? 0 : SpillRoom(volume, spill);
         long cap = options.CapBytes ?? options.MemoryBytes + room;
-        return new ControlRequest { Op = "prepare", MemoryBytes = options.MemoryBytes, CapBytes = cap, SpillFolder = spill };
+        return new ControlRequest
+        {
+            Op = "prepare",
+            MemoryBytes = options.MemoryBytes,
+            CapBytes = cap,
+            SpillFolder = spill,
+            HoldMilliseconds = options.HoldLimit.TotalMilliseconds,
+            LimitMilliseconds = options.TakeLimit.TotalMilliseconds / 2, // so that the worker can still say which folder it was that did not answer
+        };
     }
 
     /// <summary>How much a spill file may take when nobody says: a tenth of the volume, but no more than half of what is free in the folder.</summary>

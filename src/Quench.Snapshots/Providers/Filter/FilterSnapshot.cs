@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Blocks.Devices;
@@ -12,6 +13,7 @@ internal sealed partial class FilterSnapshot : ISnapshot, IChangeHistory
     private readonly SafeFileHandle _file;
     private readonly SnapshotReader _reader;
     private readonly long _volumeLength;
+    private readonly string _fileName; // by which a second conversation can name it to the worker
     private int _disposed;
 
     internal FilterSnapshot(AttachedVolume volume, ControlClient client, string path, DateTimeOffset instant, SnapshotGrade grade, TimeSpan? freezeTime)
@@ -22,6 +24,7 @@ internal sealed partial class FilterSnapshot : ISnapshot, IChangeHistory
         Grade = grade;
         FreezeTime = freezeTime;
         _client = client;
+        _fileName = Path.GetFileName(path);
         _file = NativeFile.Open(path, OpenMode.ReadWrite | OpenMode.Direct);
         _reader = new SnapshotReader(ImageFile.Open(path, DeviceAccess.Read, exclusive: false), this);
     }
@@ -40,6 +43,9 @@ internal sealed partial class FilterSnapshot : ISnapshot, IChangeHistory
 
     /// <inheritdoc/>
     public TimeSpan? FreezeTime { get; }
+
+    /// <inheritdoc/>
+    public SnapshotTimes? Times { get; internal set; }
 
     /// <inheritdoc/>
     public IBlockReader Reader => _reader;
@@ -64,6 +70,21 @@ internal sealed partial class FilterSnapshot : ISnapshot, IChangeHistory
     {
         Demand(NativeFile.TryPunchHole(_file, imaged.Offset, imaged.Length));
         return ValueTask.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    public async Task<DiffAreaStatus> WaitUntilBrokenAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using ControlClient watch = ControlClient.Connect(Volume); // a conversation of its own: the other one is busy when it likes
+            ControlReply reply = await watch.AskAsync(new ControlRequest { Op = "watch", Path = _fileName }, cancellationToken);
+            return StatusOf(reply) is { BrokenReason: not null } broken ? broken : new DiffAreaStatus(0, 0, 0, false, "the filter has let go of it");
+        }
+        catch (QuenchException)
+        {
+            return new DiffAreaStatus(0, 0, 0, false, WhyGone()); // the worker has ended, or the one that answers does not know the snapshot
+        }
     }
 
     /// <inheritdoc/>
@@ -107,7 +128,24 @@ internal sealed partial class FilterSnapshot : ISnapshot, IChangeHistory
             return new DiffAreaStatus(0, 0, 0, false, WhyGone());
         }
 
-        return new DiffAreaStatus(reply.UsedBytes, reply.CapBytes, reply.PeakBytes, reply.IsNearlyFull, reply.Broken);
+        Learn(reply.Costs);
+        return StatusOf(reply);
+    }
+
+    private static DiffAreaStatus StatusOf(ControlReply reply) =>
+        new(reply.UsedBytes, reply.CapBytes, reply.PeakBytes, reply.IsNearlyFull, reply.Broken);
+
+    private void Learn(SnapshotCosts? costs)
+    {
+        if (costs is not null && Times is { } times)
+        {
+            Times = times with
+            {
+                SaveWait = TimeSpan.FromMilliseconds(costs.SaveWait),
+                Handling = TimeSpan.FromMilliseconds(costs.Handling),
+                Hold = costs.Hold is { } held ? TimeSpan.FromMilliseconds(held) : null,
+            };
+        }
     }
 
     /// <summary>The snapshot lived in its worker and has ended with it; the one that serves now knows what became of that.</summary>
@@ -121,7 +159,13 @@ internal sealed partial class FilterSnapshot : ISnapshot, IChangeHistory
     {
         try
         {
-            _client.Ask(new ControlRequest { Op = "end" });
+            long since = Stopwatch.GetTimestamp();
+            SnapshotCosts? costs = _client.Ask(new ControlRequest { Op = "end" }).Costs;
+            Learn(costs);
+            if (costs?.GiveBack is not null && Times is { } times)
+            {
+                Times = times with { Idle = Stopwatch.GetElapsedTime(since) };
+            }
         }
         catch (QuenchException)
         {

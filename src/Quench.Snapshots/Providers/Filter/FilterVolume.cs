@@ -5,6 +5,7 @@ using Quench.Exports.Fuse;
 using Quench.Interop.Block;
 using Quench.Interop.Linux;
 using Quench.Snapshots.Engine;
+using Quench.Snapshots.Providers.Filter.Supervision;
 using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
@@ -19,15 +20,20 @@ internal sealed class FilterVolume : IFuseFile
     private readonly Disk _origin;
     private readonly bool _canZero;
     private readonly WriteTracker? _tracker;
+    private readonly Board? _board;               // told of waits on purpose, so that nobody takes them for a hang
 
-    private readonly object _gate = new();        // a monitor, because writers wait on it; guards the three below
+    private readonly object _gate = new();        // a monitor, because writers wait on it; guards the six below
     private readonly CopyBeforeWrite _engine;
     private long _seenWake;                       // the engine's wake version that waiters have been told of
     private ActiveSnapshot? _snapshot;            // what the engine's active or prepared snapshot keeps outside the engine
+    private long _writeCount;                     // writes, zeroings and discards that were announced since the start
+    private int _quietWatchers;                   // only for them the time is looked at
+    private long _lastWriteAt;                    // when a write began or ended, as long as somebody watches
 
-    internal FilterVolume(Disk origin, int blockSize, TrackingStart tracking)
+    internal FilterVolume(Disk origin, int blockSize, TrackingStart tracking, Board? board = null)
     {
         _origin = origin;
+        _board = board;
         Tracking = tracking;
         _tracker = tracking.Tracker;
         _canZero = origin is ImageFile || BlockDevice.CanZeroQuickly(origin.Path);
@@ -121,6 +127,7 @@ internal sealed class FilterVolume : IFuseFile
                 _tracker!.Advance(generation); // in the same hold of the lock as the engine's instant
             }
 
+            snapshot.WritesBefore = _writeCount;
             _snapshot = snapshot;
             Pulse();
         }
@@ -128,7 +135,67 @@ internal sealed class FilterVolume : IFuseFile
         return Stopwatch.GetElapsedTime(since);
     }
 
-    /// <summary>Lets go of a snapshot and waits until nobody uses what it keeps, then gives that back.</summary>
+    /// <summary>How many writes were announced since the start, those included that wait.</summary>
+    internal long WriteCount
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _writeCount;
+            }
+        }
+    }
+
+    /// <summary>Waits for a pause between writes.</summary>
+    /// <param name="period">How long no write may have begun, ended or been under way.</param>
+    /// <param name="limit">How long to wait for that.</param>
+    /// <returns>How long it has been quiet now; less than the period when the limit came first.</returns>
+    internal TimeSpan WaitForQuiet(TimeSpan period, TimeSpan limit)
+    {
+        long since = Stopwatch.GetTimestamp();
+        using ManualResetEventSlim never = new();
+        lock (_gate)
+        {
+            _quietWatchers++;
+            _lastWriteAt = since;
+        }
+
+        TimeSpan quiet = TimeSpan.Zero;
+        TimeSpan pause;
+        do
+        {
+            pause = Shorter(period - quiet, limit - Stopwatch.GetElapsedTime(since));
+            never.Wait(pause > TimeSpan.Zero ? pause + TimeSpan.FromMilliseconds(1) : TimeSpan.Zero);
+            lock (_gate)
+            {
+                quiet = _engine.WritesInFlight > 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(_lastWriteAt);
+            }
+        }
+        while (quiet < period && Stopwatch.GetElapsedTime(since) < limit);
+
+        lock (_gate)
+        {
+            _quietWatchers--;
+        }
+
+        return quiet;
+    }
+
+    /// <summary>Breaks a snapshot, if it is the active one and sound; production goes on at once.</summary>
+    internal void Break(ActiveSnapshot snapshot, string reason)
+    {
+        lock (_gate)
+        {
+            if (ReferenceEquals(_snapshot, snapshot))
+            {
+                _engine.BreakSnapshot(new BrokenReason(BreakCause.SaveFailed, reason));
+                Pulse();
+            }
+        }
+    }
+
+    /// <summary>Lets go of a snapshot: writes pay nothing for it any more. Then gives back what it keeps.</summary>
     internal void Deactivate(ActiveSnapshot snapshot)
     {
         lock (_gate)
@@ -144,13 +211,28 @@ internal sealed class FilterVolume : IFuseFile
             }
 
             Pulse();
+        }
+
+        snapshot.Fate.End();
+        GiveBack(snapshot);
+    }
+
+    /// <summary>
+    /// Gives back the memory and the spill file of a snapshot that is broken or has ended, as soon as nobody uses them; nobody can for longer than it takes to copy a
+    /// block from the origin, because whoever waits for the spill file is sent away first. Does nothing the second time.
+    /// </summary>
+    internal void GiveBack(ActiveSnapshot snapshot)
+    {
+        snapshot.Store.Spill?.Cancel();
+        lock (_gate)
+        {
             while (!snapshot.State.CanFreeSlots)
             {
                 Monitor.Wait(_gate);
             }
         }
 
-        snapshot.Dispose();
+        snapshot.GiveBack();
     }
 
     /// <summary>Runs something with the engine under the lock, and wakes whoever may go on afterwards.</summary>
@@ -199,21 +281,24 @@ internal sealed class FilterVolume : IFuseFile
         WriteOperation write;
         WriteStep step;
         ActiveSnapshot? keeper;
+        WriteWaits waits = default;
         lock (_gate)
         {
+            CountUnsynchronized(1);
             write = _engine.BeginWrite(range);
-            step = NextUnsynchronized(write);
+            step = NextUnsynchronized(write, ref waits);
             keeper = _snapshot;
         }
 
         while (step == WriteStep.Save)
         {
-            SaveOutcome outcome = Save(write, keeper!);
+            SaveOutcome outcome = Save(write, keeper!, ref waits.ForSaves);
             lock (_gate)
             {
                 _engine.CompleteSave(write, outcome);
                 Pulse();
-                step = NextUnsynchronized(write);
+                step = NextUnsynchronized(write, ref waits);
+                keeper?.Note(waits);
                 keeper = _snapshot;
             }
         }
@@ -222,7 +307,7 @@ internal sealed class FilterVolume : IFuseFile
     }
 
     /// <summary>Asks for the next step, waiting inside the monitor as long as the answer is to wait.</summary>
-    private WriteStep NextUnsynchronized(WriteOperation write)
+    private WriteStep NextUnsynchronized(WriteOperation write, ref WriteWaits waits)
     {
         while (true)
         {
@@ -233,17 +318,61 @@ internal sealed class FilterVolume : IFuseFile
                 return step;
             }
 
-            Monitor.Wait(_gate);
+            WaitUnsynchronized(write.WaitsFor, ref waits);
         }
     }
 
-    private SaveOutcome Save(WriteOperation write, ActiveSnapshot keeper)
+    /// <summary>Waits for what a write waits for, as long as the snapshot's policy and limits let it; past them the snapshot breaks.</summary>
+    private void WaitUnsynchronized(WaitReason reason, ref WriteWaits waits)
+    {
+        if (reason == WaitReason.Activation || _snapshot is not { } keeper)
+        {
+            Monitor.Wait(_gate);
+            return;
+        }
+
+        bool isHeld = reason == WaitReason.DiffArea && keeper.State.Overflow == OverflowPolicy.HoldWriter;
+        if (isHeld)
+        {
+            Wait(ref waits.Held, keeper.HoldLimit);
+        }
+        else
+        {
+            Wait(ref waits.ForOthers, SpillSettings.SaveWaitLimit);
+        }
+
+        keeper.Note(waits);
+        if (isHeld && waits.Held >= keeper.HoldLimit)
+        {
+            string reasonText = $"the diff area is full, and a writer had been held for {keeper.HoldLimit.TotalSeconds:0.###} s";
+            _engine.BreakSnapshot(new BrokenReason(BreakCause.HoldLimit, reasonText));
+            Pulse();
+        }
+        else if (!isHeld && waits.ForOthers >= SpillSettings.SaveWaitLimit && keeper.Store.Spill is { IsStalled: true })
+        {
+            _engine.BreakSnapshot(new BrokenReason(BreakCause.SaveFailed, "a write waited too long for another one's blocks to be saved to a spill file that is too slow"));
+            Pulse();
+        }
+    }
+
+    /// <summary>Waits for a wake, and adds how long that took; when the limit is used up, for a wake alone.</summary>
+    private void Wait(ref TimeSpan waited, TimeSpan limit)
+    {
+        long since = Stopwatch.GetTimestamp();
+        TimeSpan left = limit - waited;
+        _board?.Hold(true);
+        Monitor.Wait(_gate, left >= TimeSpan.FromMilliseconds(1) ? left : limit);
+        _board?.Hold(false);
+        waited += Stopwatch.GetElapsedTime(since);
+    }
+
+    private SaveOutcome Save(WriteOperation write, ActiveSnapshot keeper, ref TimeSpan waited)
     {
         try
         {
             for (int index = 0; index < write.Saves.Count; index++)
             {
-                keeper.Store.Save(_origin, write.Saves[index]);
+                keeper.Store.Save(_origin, write.Saves[index], ref waited);
             }
 
             return SaveOutcome.Saved;
@@ -260,10 +389,22 @@ internal sealed class FilterVolume : IFuseFile
     {
         lock (_gate)
         {
+            CountUnsynchronized(0);
             _engine.EndWrite(write);
             Pulse();
         }
     }
+
+    private void CountUnsynchronized(int begun)
+    {
+        _writeCount += begun;
+        if (_quietWatchers > 0)
+        {
+            _lastWriteAt = Stopwatch.GetTimestamp();
+        }
+    }
+
+    private static TimeSpan Shorter(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
     private void Pulse()
     {
@@ -271,6 +412,11 @@ internal sealed class FilterVolume : IFuseFile
         {
             _seenWake = _engine.WakeVersion;
             Monitor.PulseAll(_gate);
+            if (_snapshot is { } snapshot && snapshot.State.Broken is { } broken && snapshot.Fate.TryBreak(broken.Detail))
+            {
+                // Nobody needs its old blocks any more: they are given back although its requestor may not let go of it for long.
+                ThreadPool.UnsafeQueueUserWorkItem(static pair => pair.Volume.GiveBack(pair.Snapshot), (Volume: this, Snapshot: snapshot), preferLocal: false);
+            }
         }
     }
 

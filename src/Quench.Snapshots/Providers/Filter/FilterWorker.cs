@@ -142,6 +142,7 @@ public static class FilterWorker
         private ControlDoor TakeOver(WorkerMode mode, bool takesOver)
         {
             Func<IConversation> begin;
+            FuseDevice.TryUnmount(_directory.Snapshots, detach: true); // what the last worker may have left: its connection died with it
             if (mode == WorkerMode.PassThrough)
             {
                 string reason = $"{SupervisionText.Of(_page.LastChange)}, so the volume went on without its engine";
@@ -154,9 +155,9 @@ public static class FilterWorker
             {
                 TrackingStart tracking = TrackingStart.Begin(_directory, _origin, _setup.Tracks, takesOver, Report);
                 _tracker = tracking.Tracker;
-                FilterVolume volume = new(_origin, BlockSize, tracking);
+                FilterVolume volume = new(_origin, BlockSize, tracking, _board);
                 _session.Add(VolumeFile, volume, FuseSession.FirstNode);
-                begin = new ControlServer(_directory, volume, _session, _house).Begin;
+                begin = new ControlServer(_directory, volume, _house).Begin;
             }
 
             _session.Start(resend: takesOver && _page.CanResend && !TestPoint.ForgetsResend);
@@ -179,6 +180,7 @@ public static class FilterWorker
                     case LineWord.DeviceGone:
                         _house.Heard(message.Word);
                         await CloseAsync();
+                        new LineMessage(LineWord.Closed).TrySend(_line);
                         return Done;
                     default:
                         _house.Heard(message.Word);
@@ -232,6 +234,9 @@ public static class FilterWorker
             {
                 StateDirectory.For(_setup.Name).Remove(); // it tells nothing
             }
+
+            FuseDevice.TryUnmount(_directory.Snapshots, detach: true);
+            await _origin.DisposeAsync(); // not left to the process's end: a transfer to a diff area's disk that does not answer may put that off
         }
 
         private async Task CloseTrackerAsync(WriteTracker tracker)

@@ -129,6 +129,10 @@ internal sealed class HolderLoop : IDisposable
                 case LineWord.Upgrade when place == _core.Active:
                     _core.UpgradeAsked(_now);
                     break;
+                case LineWord.Closed when place == _core.Active:
+                    _lastWasOrderly = true;
+                    _core.Exited(place, 0, 0, _now);
+                    break;
                 default:
                     break; // a word of a later version: it can't matter to this one
             }

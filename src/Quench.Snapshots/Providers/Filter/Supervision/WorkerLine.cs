@@ -36,6 +36,9 @@ internal enum LineWord
     /// <summary>To the holder: start a worker from the program that is on disk now, and let it take over.</summary>
     Upgrade = 68,
 
+    /// <summary>To the holder: the books of a volume whose device is gone are closed, and nothing of this process touches the origin any more. Its end may take long.</summary>
+    Closed = 69,
+
     /// <summary>The other side is gone.</summary>
     Gone = 255,
 }
