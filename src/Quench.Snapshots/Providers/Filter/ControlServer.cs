@@ -12,7 +12,7 @@ namespace Quench.Snapshots.Providers.Filter;
 /// The worker's door: a Unix socket that only root can open, a thread for each client, a line of JSON each way. A snapshot belongs to the
 /// connection that prepared it: when that ends, for whatever reason, the snapshot is let go of and the volume pays nothing more.
 /// </summary>
-internal sealed class ControlServer(FilterDirectory directory, FilterVolume volume, FuseSession session, Func<bool> tryDetach, Action detached) : IDisposable
+internal sealed partial class ControlServer(FilterDirectory directory, FilterVolume volume, FuseSession session, Func<bool> tryDetach, Action detached) : IDisposable
 {
     private const int MaxSavedExtents = 4096;
 
@@ -77,7 +77,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
     }
 
     /// <summary>What one client has going.</summary>
-    private sealed class Conversation(ControlServer server) : IDisposable
+    private sealed partial class Conversation(ControlServer server) : IDisposable
     {
         private ActiveSnapshot? _snapshot;
         private string? _fileName;
@@ -101,6 +101,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
                     "tracking" => Tracking(),
                     "end" => End(),
                     "detach" => Detach(),
+                    _ when request.Store is not null => AnswerStore(request),
                     _ => new ControlReply { Code = "SNAP-139", Message = $"the worker does not know \"{request.Op}\"", Next = "use the same version of quench that attached the volume" },
                 };
             }
@@ -118,7 +119,11 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
             }
         }
 
-        public void Dispose() => LetGo();
+        public void Dispose()
+        {
+            LetGo();
+            LetGoOfStore();
+        }
 
         private ControlReply Prepare(ControlRequest request)
         {
@@ -240,6 +245,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
         private ControlReply Detach()
         {
+            Kept.DemandDetachable();
             if (_snapshot is not null || !server._turn.TryTake(s_patience))
             {
                 throw new QuenchException("SNAP-132", $"volume {server.Directory.Name} has a snapshot", "wait until the backup that holds it ends, then detach")

@@ -5,6 +5,7 @@ using Quench.Blocks;
 using Quench.Interop.Fuse;
 using Quench.Interop.Linux;
 using Quench.Interop.Loop;
+using Quench.Snapshots.Store;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -125,6 +126,7 @@ public static class FilterAttachment
 
         FuseDevice.TryUnmount(directory.Mount, detach: true);
         DeadTracking.Seal(directory, volume);
+        KeptSnapshots.SealForDead(directory, volume.Origin, volume.Length);
         Directory.Delete(directory.Folder, recursive: true);
     }
 

@@ -11,6 +11,7 @@ namespace Quench.Snapshots.Providers.Filter;
 ///     control.sock    the worker's door
 ///     worker.log      what the worker had to say
 ///     mount/          the FUSE directory: "volume", and a file for each snapshot
+///     snapshots.table  which slot of the snapshot store holds what, while there are persistent snapshots
 ///     untracked       why change tracking was given up, if it was
 ///     changes-*       an answer or a question about changes, while it is on its way
 /// </code>

@@ -5,6 +5,7 @@ using Quench.Exports.Fuse;
 using Quench.Interop.Block;
 using Quench.Interop.Linux;
 using Quench.Snapshots.Engine;
+using Quench.Snapshots.Store;
 using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
@@ -25,8 +26,9 @@ internal sealed class FilterVolume : IFuseFile
     private long _seenWake;                       // the engine's wake version that waiters have been told of
     private ActiveSnapshot? _snapshot;            // what the engine's active or prepared snapshot keeps outside the engine
 
-    internal FilterVolume(Disk origin, int blockSize, TrackingStart tracking)
+    internal FilterVolume(Disk origin, int blockSize, TrackingStart tracking, KeptSnapshots kept)
     {
+        Kept = kept;
         _origin = origin;
         Tracking = tracking;
         _tracker = tracking.Tracker;
@@ -43,6 +45,9 @@ internal sealed class FilterVolume : IFuseFile
     internal Disk Origin => _origin;
 
     internal TrackingStart Tracking { get; }
+
+    /// <summary>The persistent snapshots. Every write passes through them after the engine and before the origin.</summary>
+    internal KeptSnapshots Kept { get; }
 
     internal int BlockSize => _engine.BlockSize;
 
@@ -218,6 +223,7 @@ internal sealed class FilterVolume : IFuseFile
             }
         }
 
+        Kept.BeginWrite(range);
         return write;
     }
 
@@ -258,6 +264,7 @@ internal sealed class FilterVolume : IFuseFile
 
     private void End(WriteOperation write)
     {
+        Kept.EndWrite();
         lock (_gate)
         {
             _engine.EndWrite(write);

@@ -9,6 +9,7 @@ using Quench.Exports.Fuse;
 using Quench.Interop.Fuse;
 using Quench.Interop.Linux;
 using Quench.Interop.Loop;
+using Quench.Snapshots.Store;
 using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
@@ -82,25 +83,28 @@ public static class FilterWorker
         int sectorSize = SectorSizeFor(origin.Geometry, originPath);
         TrackingStart tracking = TrackingStart.Begin(directory, origin, tracks, Report);
         using WriteTracker? tracker = tracking.Tracker;
+        using KeptSnapshots kept = KeptSnapshots.Open(directory, origin, TimeProvider.System, Report);
         try
         {
-            await ServeTrackedAsync(directory, originPath, origin, sectorSize, tracking, threads, output);
+            await ServeTrackedAsync(directory, originPath, origin, sectorSize, tracking, kept, threads, output);
         }
         catch when (!File.Exists(directory.State))
         {
+            await kept.CloseAsync();
             await CloseAsync(tracker, directory.Name, origin); // nobody has written: nothing is to be doubted
             throw;
         }
 
         origin.Flush();
+        await kept.CloseAsync();
         await CloseAsync(tracker, directory.Name, origin);
         File.Delete(directory.State);
     }
 
     private static async Task ServeTrackedAsync(
-        FilterDirectory directory, string originPath, Disk origin, int sectorSize, TrackingStart tracking, int threads, Stream output)
+        FilterDirectory directory, string originPath, Disk origin, int sectorSize, TrackingStart tracking, KeptSnapshots kept, int threads, Stream output)
     {
-        FilterVolume volume = new(origin, BlockSize, tracking);
+        FilterVolume volume = new(origin, BlockSize, tracking, kept);
         Directory.CreateDirectory(directory.Mount);
         FuseDevice.TryUnmount(directory.Mount, detach: true); // what a dead worker may have left
         using FuseSession session = FuseSession.Mount(directory.Mount, "quench:" + directory.Name, threads, Report);
