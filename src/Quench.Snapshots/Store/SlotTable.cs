@@ -181,7 +181,7 @@ internal sealed class SlotTable
     {
         Span<ulong> records = Records;
         ulong word = records[2 * index];
-        return new SnapshotRecord((uint)word, (RecordState)(uint)(word >> 32), (DropReason)(uint)records[(2 * index) + 1]);
+        return new SnapshotRecord((uint)(word & uint.MaxValue), (RecordState)(uint)(word >> 32), (DropReason)(uint)(records[(2 * index) + 1] & uint.MaxValue));
     }
 
     /// <summary>Changes a record: the reason first, number and state at once.</summary>
