@@ -95,10 +95,4 @@ internal static class StoreErrors
         Effect = "nothing was written",
         ExitCode = 11,
     };
-
-    internal static QuenchException TargetTooSmall(string target, long length, long needed) => new(
-        "SNAP-172", $"{target} holds {ByteSize.Format(length)}, but the volume has {ByteSize.Format(needed)}", "choose a larger device, or a new file")
-    {
-        Effect = "nothing was written",
-    };
 }

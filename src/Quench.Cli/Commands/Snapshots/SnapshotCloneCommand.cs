@@ -2,8 +2,8 @@ using System.CommandLine;
 using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Cli.Output;
-using Quench.FileSystems;
 using Quench.Imaging.Activity;
+using Quench.Imaging.Recovery;
 using Quench.Snapshots;
 using Quench.Snapshots.Providers.Filter;
 using Quench.Snapshots.Store;
@@ -49,14 +49,12 @@ internal sealed class SnapshotCloneCommand
         }
 
         await using OpenSnapshot open = PersistentSnapshots.Open(volume, snapshot.Number);
-        VolumeAnalysis analysis = await Recogniser.AnalyseAsync(
-            open.Reader, snapshot.Grade == SnapshotGrade.FileSystem ? VolumeCondition.Frozen : VolumeCondition.Running, cancellationToken);
-        long written = await CopyAsync(open, analysis.Used, target, isNew, parsed.GetValue(_json), cancellationToken);
+        long written = await CopyAsync(open, snapshot.Grade, target, isNew, parsed.GetValue(_json), cancellationToken);
         Tell(volume, snapshot, target, written, parsed.GetValue(_json));
         return ExitCodes.Done;
     }
 
-    private async Task<long> CopyAsync(OpenSnapshot open, UsedBlocks used, string target, bool isNew, bool json, CancellationToken cancellationToken)
+    private async Task<long> CopyAsync(OpenSnapshot open, SnapshotGrade grade, string target, bool isNew, bool json, CancellationToken cancellationToken)
     {
         bool isComplete = false;
         try
@@ -65,9 +63,8 @@ internal sealed class SnapshotCloneCommand
                 ? ImageFile.CreateNew(target, open.Reader.Geometry.Length)
                 : Disk.Open(target, DeviceAccess.ReadWrite, exclusive: true);
             ActivityMonitor activity = new(_host.Clock);
-            activity.Begin(JobPhase.Copying, used.TotalLength);
             await using ProgressDisplay display = new(_host, activity, json);
-            long written = await SnapshotClone.CopyAsync(open, used, disk, isBlank: isNew, activity.Add, cancellationToken);
+            long written = await SnapshotClone.CopyAsync(open, grade, disk, isBlank: isNew, activity, cancellationToken);
             isComplete = true;
             return written;
         }

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Quench.Blocks;
 using Quench.Cli.Output;
 using Quench.Snapshots.Providers.Filter;
 using Quench.Snapshots.Store;
