@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
-using Quench.Blocks.Devices;
 using Quench.Interop.Linux;
 using Quench.Interop.Memory;
 using Quench.Snapshots;

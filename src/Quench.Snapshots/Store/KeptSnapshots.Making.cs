@@ -113,7 +113,7 @@ internal sealed partial class KeptSnapshots
         }
     }
 
-    /// <summary>Gives up the snapshot that is being made, whatever its state. Does nothing when none is.</summary>
+    /// <summary>Gives up the snapshot that is being made, whatever its state. Does nothing when none is. Never fails: nobody is there to be told.</summary>
     internal void Abandon()
     {
         lock (_control)
@@ -123,7 +123,7 @@ internal sealed partial class KeptSnapshots
             {
                 _store?.TryDelete(_making);
                 _making = 0;
-                RemoveStoreIfEmpty();
+                TryRemoveEmptyStore();
             }
         }
     }
@@ -179,6 +179,18 @@ internal sealed partial class KeptSnapshots
         string folder = _catalogue.Store!.Folder;
         DropStoreFromCatalogue();
         RemoveFiles(folder);
+    }
+
+    private void TryRemoveEmptyStore()
+    {
+        try
+        {
+            RemoveStoreIfEmpty();
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            _report(failure);
+        }
     }
 
     private void DropStoreFromCatalogue()

@@ -59,7 +59,7 @@ internal sealed partial class KeptSnapshots
         lock (_control)
         {
             SnapshotStore store = DemandReadable(number);
-            string name = string.Create(CultureInfo.InvariantCulture, $"kept-{number}-{++_readers}");
+            string name = string.Create(CultureInfo.InvariantCulture, $"{FilePrefix}{number}-{++_readers}");
             return (name, session.Add(name, new StoredSnapshotFile(store, number, _origin.Geometry.SectorSize)));
         }
     }
@@ -106,7 +106,7 @@ internal sealed partial class KeptSnapshots
 
             if (!LoopDevice.TryDetach(exposure.Device))
             {
-                throw StoreErrors.InUse(_run.Name, number, exposure.Device);
+                throw StoreErrors.InUse(_run.Name, exposure.Device);
             }
 
             session.Remove(exposure.FileName);

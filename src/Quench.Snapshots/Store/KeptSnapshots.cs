@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Interop.Linux;
+using Quench.Interop.Loop;
 using Quench.Snapshots.Providers.Filter;
 using Quench.Snapshots.Tracking;
 
@@ -17,6 +18,7 @@ namespace Quench.Snapshots.Store;
 internal sealed partial class KeptSnapshots : IDisposable
 {
     private const int BlockSize = 4096;
+    private const string FilePrefix = "kept-"; // of the files that show snapshots
 
     private static readonly TimeSpan s_drainLimit = TimeSpan.FromSeconds(5);
 
@@ -25,6 +27,7 @@ internal sealed partial class KeptSnapshots : IDisposable
     private readonly StoreDirectory _directory;
     private readonly Disk _origin;
     private readonly TimeProvider _clock;
+    private readonly Action<Exception> _report;
     private readonly Lock _control = new();                   // guards all below but the store, which writers look at without it
     private readonly Dictionary<uint, Exposure> _exposed = []; // by number
     private Catalogue _catalogue = new();
@@ -34,8 +37,9 @@ internal sealed partial class KeptSnapshots : IDisposable
     private int _readers;                                     // names of files for conversations
     private volatile SnapshotStore? _store;                   // changes only while no write is in flight
 
-    private KeptSnapshots(FilterDirectory run, Disk origin, TimeProvider clock)
+    private KeptSnapshots(FilterDirectory run, Disk origin, TimeProvider clock, Action<Exception> report)
     {
+        _report = report;
         _run = run;
         _directory = StoreDirectory.For(run.Name);
         _origin = origin;
@@ -51,7 +55,7 @@ internal sealed partial class KeptSnapshots : IDisposable
     /// <param name="report">Told when snapshots are lost.</param>
     internal static KeptSnapshots Open(FilterDirectory run, Disk origin, TimeProvider clock, Action<Exception> report)
     {
-        KeptSnapshots kept = new(run, origin, clock);
+        KeptSnapshots kept = new(run, origin, clock, report);
         try
         {
             kept._catalogue = Catalogue.Read(kept._directory.Catalogue);
@@ -98,7 +102,10 @@ internal sealed partial class KeptSnapshots : IDisposable
         }
     }
 
-    /// <summary>After the last write, with the origin flushed: makes the store durable, so that the next attachment finds it.</summary>
+    /// <summary>
+    /// After the last write, with the origin flushed: makes the store durable, so that the next attachment finds it. If that fails, the next
+    /// attachment says that the snapshots are lost; the volume's own detach must not fail for it.
+    /// </summary>
     internal async Task CloseAsync()
     {
         if (_store is not { } store || _catalogue.Store is not { } place)
@@ -106,11 +113,18 @@ internal sealed partial class KeptSnapshots : IDisposable
             return;
         }
 
-        store.Flush();
-        store.Dispose();
-        _store = null;
-        await OriginLook.LetClockTickAsync(_origin.Path, _clock);
-        Seal(_run, _directory, _catalogue, place, OriginLook.At(_origin.Path, _origin.Geometry.Length));
+        try
+        {
+            store.Flush();
+            store.Dispose();
+            _store = null;
+            await OriginLook.LetClockTickAsync(_origin.Path, _clock);
+            Seal(_run, _directory, _catalogue, place, OriginLook.At(_origin.Path, _origin.Geometry.Length));
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            _report(failure);
+        }
     }
 
     /// <summary>Lets go of the store as a worker that dies does: what is mapped stays for the next one.</summary>
@@ -122,8 +136,10 @@ internal sealed partial class KeptSnapshots : IDisposable
     }
 
     /// <summary>Does for a worker that died, and whose device is gone, what it would have done when it was detached.</summary>
-    internal static void SealForDead(FilterDirectory run, string origin, long length)
+    /// <exception cref="QuenchException">SNAP-168: an exposed snapshot is in use; nothing of the volume's other remains should be touched.</exception>
+    internal static void CleanUpAfterDead(FilterDirectory run, string origin, long length)
     {
+        DetachExposed(run);
         StoreDirectory directory = StoreDirectory.For(run.Name);
         try
         {
@@ -143,6 +159,21 @@ internal sealed partial class KeptSnapshots : IDisposable
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or JsonException)
         {
             // No seal, no belief: the next attachment says that they are lost.
+        }
+    }
+
+    /// <summary>Takes away the devices that a dead worker had exposed: it alone knew their names, but the kernel knows what they stand on.</summary>
+    private static void DetachExposed(FilterDirectory run)
+    {
+        string prefix = Path.Combine(run.Mount, FilePrefix);
+        foreach (string entry in Directory.EnumerateDirectories("/sys/block", "loop*"))
+        {
+            string backing = Path.Combine(entry, "loop/backing_file");
+            string device = "/dev/" + Path.GetFileName(entry);
+            if (File.Exists(backing) && File.ReadAllText(backing).StartsWith(prefix, StringComparison.Ordinal) && !LoopDevice.TryDetach(device))
+            {
+                throw StoreErrors.InUse(run.Name, device);
+            }
         }
     }
 

@@ -70,7 +70,7 @@ public static class PersistentSnapshots
         {
             foreach (AttachedVolume volume in volumes)
             {
-                DemandElsewhere(volumes, options.StoreFolder);
+                DemandElsewhere(volumes, volume, options.StoreFolder);
                 clients.Add(StoreClient.Connect(volume));
                 clients[^1].Begin(options);
             }
@@ -92,7 +92,7 @@ public static class PersistentSnapshots
             }
 
             freeze.DemandHeld();
-            return [.. clients.Select(client => client.Keep(options.Label, instant, freeze.Holds(client.Volume) ? SnapshotGrade.FileSystem : SnapshotGrade.Crash))];
+            return KeepAll(clients, client => client.Keep(options.Label, instant, freeze.Holds(client.Volume) ? SnapshotGrade.FileSystem : SnapshotGrade.Crash));
         }
         finally
         {
@@ -151,10 +151,36 @@ public static class PersistentSnapshots
     private static KeptSnapshot Public(AttachedVolume volume, StoreSnapshot snapshot) => new(
         volume.Name, snapshot.Number, snapshot.Label, snapshot.Instant, snapshot.Grade, snapshot.Gone, snapshot.AloneBytes, snapshot.SharedBytes, snapshot.Device);
 
-    /// <summary>A store on a volume of the set would wait for itself.</summary>
-    private static void DemandElsewhere(IReadOnlyList<AttachedVolume> volumes, string? folder)
+    /// <summary>Keeps all of a set, or none.</summary>
+    private static List<KeptSnapshot> KeepAll(List<StoreClient> clients, Func<StoreClient, KeptSnapshot> keep)
     {
-        if (folder is not null && volumes.FirstOrDefault(volume => volume.Holds(folder)) is { } holder)
+        List<KeptSnapshot> kept = [];
+        try
+        {
+            clients.ForEach(client => kept.Add(keep(client)));
+            return kept;
+        }
+        catch
+        {
+            for (int index = 0; index < kept.Count; index++)
+            {
+                clients[index].AskPlain("store-delete", new StoreRequest { Number = kept[index].Number });
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>A store on a volume of the set would wait for itself.</summary>
+    private static void DemandElsewhere(IReadOnlyList<AttachedVolume> volumes, AttachedVolume volume, string? chosen)
+    {
+        string folder = chosen is null ? StoreDirectory.For(volume.Name).Folder : Path.GetFullPath(chosen);
+        while (!Directory.Exists(folder) && chosen is null)
+        {
+            folder = Path.GetDirectoryName(folder)!; // the usual place may have to be made yet
+        }
+
+        if (volumes.FirstOrDefault(member => member.Holds(folder)) is { } holder)
         {
             throw new QuenchException("SNAP-107", $"the store {folder} lies on volume {holder.Name}, of which a snapshot is to be taken", "choose a folder on another file system with --store")
             {

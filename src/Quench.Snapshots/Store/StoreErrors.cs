@@ -65,9 +65,9 @@ internal static class StoreErrors
         ExitCode = 11,
     };
 
-    internal static QuenchException InUse(string volume, uint number, string device) => new(
+    internal static QuenchException InUse(string volume, string device) => new(
         "SNAP-168",
-        string.Create(CultureInfo.InvariantCulture, $"{device}, which shows snapshot {number} of volume {volume}, is mounted or open"),
+        $"{device}, which shows a snapshot of volume {volume}, is mounted or open",
         "unmount it first; `fuser -vm` shows who uses it")
     {
         Effect = "nothing was changed",

@@ -124,9 +124,9 @@ public static class FilterAttachment
             };
         }
 
+        KeptSnapshots.CleanUpAfterDead(directory, volume.Origin, volume.Length);
         FuseDevice.TryUnmount(directory.Mount, detach: true);
         DeadTracking.Seal(directory, volume);
-        KeptSnapshots.SealForDead(directory, volume.Origin, volume.Length);
         Directory.Delete(directory.Folder, recursive: true);
     }
 
