@@ -60,7 +60,7 @@ public sealed class SnapshotStoreTests : IAsyncDisposable
             {
                 (int offset, int length) = Range(random);
                 byte[] found = Read((at, into) => Assert.True(_store.TryRead(number, at, into)), offset, length);
-                Assert.Equal(expected.AsSpan(offset, length), found);
+                Assert.Equal(expected[offset..(offset + length)], found);
             }
         }
     }
