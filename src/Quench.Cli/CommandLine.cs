@@ -3,6 +3,7 @@ using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using Quench.Cli.Commands;
 using Quench.Cli.Commands.Serve;
+using Quench.Cli.Commands.Snapshots;
 
 namespace Quench.Cli;
 
@@ -54,6 +55,7 @@ internal static class CommandLine
             AttachCommand.Make(host),
             DetachCommand.Make(host),
             VolumesCommand.Make(host),
+            SnapshotCommand.Make(host),
             BackupCommand.Make(host),
             ListCommand.Make(host),
             ShowCommand.Make(host),

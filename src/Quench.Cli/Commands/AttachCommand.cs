@@ -1,5 +1,8 @@
 using System.CommandLine;
+using Quench.Blocks;
+using Quench.Cli.Output;
 using Quench.Snapshots.Providers.Filter;
+using Quench.Snapshots.Store;
 
 namespace Quench.Cli.Commands;
 
@@ -26,6 +29,7 @@ internal static class AttachCommand
                 host.Error.WriteLine($"changes are not tracked, so each backup reads everything: {tracking.Reason}");
             }
 
+            TellLostSnapshots(host, volume);
             host.Error.WriteLine($"attached {volume.Origin} as {volume.Name}; use this device instead of it:");
             host.Output.WriteLine(volume.Device);
             return ExitCodes.Done;
@@ -34,4 +38,20 @@ internal static class AttachCommand
     }
 
     private static AttachOptions Options(bool noTrack, bool withoutSupervisor) => new() { TracksChanges = !noTrack, IsSupervised = !withoutSupervisor };
+
+    /// <summary>Snapshots never go silently: whoever attaches the volume again is told first.</summary>
+    private static void TellLostSnapshots(CliHost host, AttachedVolume volume)
+    {
+        try
+        {
+            foreach (KeptSnapshot gone in PersistentSnapshots.List(volume, measured: false).Snapshots.Where(snapshot => snapshot.Gone is not null))
+            {
+                host.Error.WriteLine($"snapshot {gone.Number} of {volume.Name} is gone: {gone.Gone}");
+            }
+        }
+        catch (QuenchException failure)
+        {
+            host.Error.Write(ErrorText.Render(failure)); // the volume is attached all the same
+        }
+    }
 }

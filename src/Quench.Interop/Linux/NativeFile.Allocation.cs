@@ -20,6 +20,11 @@ public static unsafe partial class NativeFile
     public static bool TryZeroRange(SafeFileHandle file, long offset, long length) =>
         TryFallocate(file, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
 
+    /// <summary>Gives a file its storage and its length at once, so that no later write into it runs out of space.</summary>
+    /// <returns>False when the file system can't promise storage; nothing has changed then.</returns>
+    /// <exception cref="LinuxErrorException">ENOSPC, EFBIG, EDQUOT: there is not so much.</exception>
+    public static bool TryAllocate(SafeFileHandle file, long length) => TryFallocate(file, 0, 0, length);
+
     private static bool TryFallocate(SafeFileHandle file, int mode, long offset, long length)
     {
         while (LibC.fallocate(file, mode, offset, length) != 0)

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Quench.SystemTests.Harness;
 
-/// <summary>Where the volumes of this test program keep their change tracking: not where the machine's own volumes do.</summary>
+/// <summary>Where the volumes of this test program keep their change tracking and their snapshots: not where the machine's own volumes do.</summary>
 internal static class TrackingState
 {
     internal static string Root { get; } = Path.Combine(Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"quench-test-state-{Environment.ProcessId}"));
@@ -22,8 +22,19 @@ internal static class TrackingState
             // It remembered nothing.
         }
 
+        string snapshots = Path.Combine(Root, "snapshots");
+        if (Directory.Exists(Path.Combine(snapshots, name)))
+        {
+            Directory.Delete(Path.Combine(snapshots, name), recursive: true);
+        }
+
         try
         {
+            if (Directory.Exists(snapshots))
+            {
+                Directory.Delete(snapshots);
+            }
+
             Directory.Delete(Path.Combine(Root, "volumes"));
             Directory.Delete(Root);
         }

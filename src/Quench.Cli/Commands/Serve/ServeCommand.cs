@@ -9,5 +9,6 @@ internal static class ServeCommand
     {
         ServePointCommand.Make(host),
         ServeVolumeCommand.Make(host),
+        ServeSnapshotCommand.Make(host),
     };
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Quench.Blocks;
+using Quench.Snapshots.Store;
 using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
@@ -31,6 +32,9 @@ internal sealed record ControlRequest
 
     /// <summary>A file in the run folder with the point's used blocks.</summary>
     public string? Path { get; init; }
+
+    /// <summary>With the operations about persistent snapshots.</summary>
+    public StoreRequest? Store { get; init; }
 }
 
 /// <summary>What the worker answers: one JSON object a line.</summary>
@@ -90,6 +94,8 @@ internal sealed record ControlReply
     public long? ChangedBytes { get; init; }
 
     public long DoubtfulBytes { get; init; }
+
+    public StoreReply? Store { get; init; }
 
     public SupervisionReply? Supervision { get; init; }
 }

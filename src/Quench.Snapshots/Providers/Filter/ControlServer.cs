@@ -13,7 +13,7 @@ namespace Quench.Snapshots.Providers.Filter;
 /// What a worker in full service answers its clients. A snapshot belongs to the connection that prepared it: when that ends, for whatever reason, the
 /// snapshot is let go of and the volume pays nothing more.
 /// </summary>
-internal sealed class ControlServer(FilterDirectory directory, FilterVolume volume, WorkerHouse house)
+internal sealed partial class ControlServer(FilterDirectory directory, FilterVolume volume, FuseSession session, WorkerHouse house)
 {
     private const int MaxSavedExtents = 4096;
     private const int SnapshotThreads = 6;
@@ -51,7 +51,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} {words}"));
 
     /// <summary>What one client has going.</summary>
-    private sealed class Conversation(ControlServer server) : IConversation
+    private sealed partial class Conversation(ControlServer server) : IConversation
     {
         private ActiveSnapshot? _snapshot;
         private string? _fileName;
@@ -75,10 +75,15 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
             "supervision" => server.House.Supervision(),
             "upgrade" => Upgrade(),
             "hang" when TestPoint.Exists => server.Volume.WithEngine(static _ => TestPoint.Hang()),
+            _ when request.Store is not null => AnswerStore(request),
             _ => new ControlReply { Code = "SNAP-139", Message = $"the worker does not know \"{request.Op}\"", Next = "use the same version of quench that attached the volume" },
         };
 
-        public void Dispose() => LetGo();
+        public void Dispose()
+        {
+            LetGo();
+            LetGoOfStore();
+        }
 
         private ControlReply Prepare(ControlRequest request)
         {
@@ -219,6 +224,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
 
         private ControlReply Detach()
         {
+            Kept.DemandDetachable();
             if (_snapshot is not null || !server._turn.TryTake(s_patience))
             {
                 throw new QuenchException("SNAP-132", $"volume {server.Directory.Name} has a snapshot", "wait until the backup that holds it ends, then detach")
@@ -249,6 +255,7 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
         /// <summary>The snapshot of a backup would not survive it; and while we wait for the new worker nobody begins one.</summary>
         private ControlReply Upgrade()
         {
+            Kept.DemandNothingInTheMaking();
             if (_snapshot is not null || !server._turn.TryTake(s_patience))
             {
                 throw new QuenchException("SNAP-145", $"volume {server.Directory.Name} has a snapshot, which a new worker would not know", "wait until the backup that holds it ends, then try again")
@@ -295,6 +302,8 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
     private FilterDirectory Directory => directory;
 
     private FilterVolume Volume => volume;
+
+    private FuseSession Session => session; // the volume's own, which outlives the worker
 
     private WorkerHouse House => house;
 }

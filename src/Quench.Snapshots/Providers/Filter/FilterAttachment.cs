@@ -5,6 +5,7 @@ using Quench.Blocks;
 using Quench.Interop.Fuse;
 using Quench.Interop.Linux;
 using Quench.Interop.Loop;
+using Quench.Snapshots.Store;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -162,6 +163,7 @@ public static class FilterAttachment
             };
         }
 
+        KeptSnapshots.CleanUpAfterDead(directory, volume.Origin, volume.Length);
         FuseDevice.TryUnmount(directory.Mount, detach: true);
         FuseDevice.TryUnmount(directory.Snapshots, detach: true);
         DeadTracking.Seal(directory, volume.Origin, volume.Length);

@@ -10,8 +10,9 @@ namespace Quench.Snapshots.Providers.Filter;
 ///     state.json      what is attached as what; written when the device is ready
 ///     control.sock    the worker's door, which the holder keeps open
 ///     worker.log      what holder and workers had to say
-///     mount/          the FUSE directory: "volume"
-///     snapshots/      the FUSE directory of the snapshots, once there was one: a session of its own, so that who reads or waits there holds up no volume
+///     mount/          the FUSE directory: "volume", and a file for each exposed snapshot
+///     snapshots/      the FUSE directory of what is being read of snapshots, once something is: a session of its own, so that who reads or waits there holds up no volume
+///     snapshots.table which slot of the snapshot store holds what, while there are persistent snapshots
 ///     untracked       why change tracking was given up, if it was
 ///     changes-*       an answer or a question about changes, while it is on its way
 /// </code>

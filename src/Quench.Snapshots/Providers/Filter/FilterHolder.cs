@@ -11,6 +11,7 @@ using Quench.Interop.Fuse;
 using Quench.Interop.Linux;
 using Quench.Interop.Loop;
 using Quench.Snapshots.Providers.Filter.Supervision;
+using Quench.Snapshots.Store;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -139,6 +140,7 @@ public static class FilterHolder
         if (!orderly)
         {
             origin.Flush();
+            KeptSnapshots.CleanUpAfterDead(directory, Path.GetFullPath(originPath), origin.Geometry.Length);
             DeadTracking.Seal(directory, Path.GetFullPath(originPath), origin.Geometry.Length);
         }
 

@@ -6,6 +6,7 @@ using Quench.Interop.Block;
 using Quench.Interop.Linux;
 using Quench.Snapshots.Engine;
 using Quench.Snapshots.Providers.Filter.Supervision;
+using Quench.Snapshots.Store;
 using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
@@ -20,6 +21,7 @@ internal sealed class FilterVolume : IFuseFile
     private readonly Disk _origin;
     private readonly bool _canZero;
     private readonly WriteTracker? _tracker;
+    private readonly KeptSnapshots? _kept;        // every write passes through them after the engine and before the origin
     private readonly Board? _board;               // told of waits on purpose, so that nobody takes them for a hang
 
     private readonly object _gate = new();        // a monitor, because writers wait on it; guards the six below
@@ -30,8 +32,9 @@ internal sealed class FilterVolume : IFuseFile
     private int _quietWatchers;                   // only for them the time is looked at
     private long _lastWriteAt;                    // when a write began or ended, as long as somebody watches
 
-    internal FilterVolume(Disk origin, int blockSize, TrackingStart tracking, Board? board = null)
+    internal FilterVolume(Disk origin, int blockSize, TrackingStart tracking, KeptSnapshots? kept = null, Board? board = null)
     {
+        _kept = kept;
         _origin = origin;
         _board = board;
         Tracking = tracking;
@@ -49,6 +52,9 @@ internal sealed class FilterVolume : IFuseFile
     internal Disk Origin => _origin;
 
     internal TrackingStart Tracking { get; }
+
+    /// <summary>The persistent snapshots.</summary>
+    internal KeptSnapshots Kept => _kept ?? throw new InvalidOperationException("this volume was made without persistent snapshots");
 
     internal int BlockSize => _engine.BlockSize;
 
@@ -303,6 +309,7 @@ internal sealed class FilterVolume : IFuseFile
             }
         }
 
+        _kept?.BeginWrite(range);
         return write;
     }
 
@@ -387,6 +394,7 @@ internal sealed class FilterVolume : IFuseFile
 
     private void End(WriteOperation write)
     {
+        _kept?.EndWrite();
         lock (_gate)
         {
             CountUnsynchronized(0);

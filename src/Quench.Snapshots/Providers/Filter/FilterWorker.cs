@@ -8,6 +8,7 @@ using Quench.Exports.Fuse;
 using Quench.Interop.Fuse;
 using Quench.Interop.Linux;
 using Quench.Snapshots.Providers.Filter.Supervision;
+using Quench.Snapshots.Store;
 using Quench.Snapshots.Tracking;
 
 namespace Quench.Snapshots.Providers.Filter;
@@ -78,6 +79,7 @@ public static class FilterWorker
         private readonly FuseSession _session;
         private readonly ManualResetEventSlim _clientKnows = new(initialState: false); // that the volume is detached
         private WriteTracker? _tracker;
+        private KeptSnapshots? _kept;
 
         internal Life(WorkerSetup setup)
         {
@@ -148,6 +150,7 @@ public static class FilterWorker
                 string reason = $"{SupervisionText.Of(_page.LastChange)}, so the volume went on without its engine";
                 _house.PassThroughReason = reason;
                 TrackingAbandonment.Begin(_directory, _origin, reason, s_revocationMoment, Report);
+                KeptSnapshots.GiveUp(_directory, Report);
                 _session.Add(VolumeFile, new PassThroughVolume(_origin), FuseSession.FirstNode);
                 begin = () => new PassThroughConversation(_house);
             }
@@ -155,9 +158,12 @@ public static class FilterWorker
             {
                 TrackingStart tracking = TrackingStart.Begin(_directory, _origin, _setup.Tracks, takesOver, Report);
                 _tracker = tracking.Tracker;
-                FilterVolume volume = new(_origin, BlockSize, tracking, _board);
+                _kept = KeptSnapshots.Open(_directory, _origin, TimeProvider.System, Report);
+                _kept.Watch = _board;
+                FilterVolume volume = new(_origin, BlockSize, tracking, _kept, _board);
                 _session.Add(VolumeFile, volume, FuseSession.FirstNode);
-                begin = new ControlServer(_directory, volume, _house).Begin;
+                _kept.TakeOverExposed(_session);
+                begin = new ControlServer(_directory, volume, _session, _house).Begin;
             }
 
             _session.Start(resend: takesOver && _page.CanResend && !TestPoint.ForgetsResend);
@@ -226,6 +232,11 @@ public static class FilterWorker
         {
             _clientKnows.Wait(s_drainLimit); // the client gets its answer before we end
             _origin.Flush();
+            if (_kept is not null)
+            {
+                await _kept.CloseAsync();
+            }
+
             if (_tracker is { HasSomethingToKeep: true })
             {
                 await CloseTrackerAsync(_tracker);

@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Interop.Loop;
+using Quench.Snapshots.Store;
 
 namespace Quench.Snapshots.Providers.Filter.Supervision;
 
@@ -44,6 +45,10 @@ internal sealed class WorkerHouse(FilterDirectory directory, SafeFileHandle line
             Monitor.PulseAll(_gate);
         }
     }
+
+    /// <summary>Takes away the devices of snapshots that nobody can read any more.</summary>
+    /// <exception cref="QuenchException">SNAP-168: one is in use.</exception>
+    internal void DetachExposed() => KeptSnapshots.DetachExposed(directory);
 
     /// <summary>Has the device detached.</summary>
     /// <returns>False when it is mounted or open: nothing has changed then.</returns>
