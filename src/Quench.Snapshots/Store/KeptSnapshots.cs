@@ -34,7 +34,8 @@ internal sealed partial class KeptSnapshots : IDisposable
     private QuenchException? _trouble;                        // why nothing can be done with snapshots here
     private uint _making;                                     // the number that is being made; 0 when none is
     private Timer? _gateTimer;                                // not null: the gate is closed, and this opens it in time
-    private int _readers;                                     // names of files for conversations
+    private int _openFiles;                                   // files that conversations read snapshots through
+    private int _fileCount;                                   // for names of files
     private volatile SnapshotStore? _store;                   // changes only while no write is in flight
 
     private KeptSnapshots(FilterDirectory run, Disk origin, TimeProvider clock, Action<Exception> report)
@@ -85,11 +86,16 @@ internal sealed partial class KeptSnapshots : IDisposable
     internal void EndWrite() => _gate.Leave();
 
     /// <summary>Refuses a detach while somebody may be reading a snapshot.</summary>
-    /// <exception cref="QuenchException">SNAP-163, SNAP-167.</exception>
+    /// <exception cref="QuenchException">SNAP-132, SNAP-163, SNAP-167.</exception>
     internal void DemandDetachable()
     {
         lock (_control)
         {
+            if (_openFiles > 0)
+            {
+                throw StoreErrors.BeingRead(_run.Name);
+            }
+
             if (_making != 0)
             {
                 throw StoreErrors.Busy(_run.Name);

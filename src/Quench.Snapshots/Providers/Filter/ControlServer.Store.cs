@@ -80,7 +80,7 @@ internal sealed partial class ControlServer
         {
             foreach (string name in _keptFiles)
             {
-                server.Session.Remove(name);
+                Kept.CloseFile(server.Session, name);
             }
 
             _keptFiles.Clear();
