@@ -162,21 +162,20 @@ public sealed class PersistentSnapshotTests
         await using LiveVolume two = await LiveVolume.CreateAsync(VolumeKind.Raw, 16 * MiB);
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
         Task writing = Task.Run(() => CountInTurn(one.Device, two.Device, stop.Token), Token);
-        for (int round = 0; round < 5; round++)
+        try
         {
-            IReadOnlyList<KeptSnapshot> set = await PersistentSnapshots.CreateAsync(
-                [one.Attached, two.Attached], new KeepOptions { Label = $"round {round}" }, TimeProvider.System, Token);
+            for (int round = 0; round < 5; round++)
+            {
+                await TakeSetAsync(one, two, round);
+            }
 
-            long first = await ReadCountAsync(one, set[0].Number);
-            long second = await ReadCountAsync(two, set[1].Number);
-
-            Assert.InRange(first - second, 0, 1);
-            Assert.Equal(set[0].Instant, set[1].Instant);
+            Assert.True(await ReadCountAsync(one, 5) > await ReadCountAsync(one, 1), "nothing was written between the rounds");
         }
-
-        Assert.True(await ReadCountAsync(one, 5) > await ReadCountAsync(one, 1), "nothing was written between the rounds");
-        await stop.CancelAsync();
-        await writing;
+        finally
+        {
+            await stop.CancelAsync();
+            await writing;
+        }
     }
 
     [Fact]
@@ -216,6 +215,16 @@ public sealed class PersistentSnapshotTests
         bool hasStore = PersistentSnapshots.List(volume.Attached, measured: false).StoreFolder is not null;
         KeepOptions options = hasStore ? new KeepOptions() : new KeepOptions { StoreFolder = volume.Scratch, StoreBytes = storeBytes == 0 ? 64 * MiB : storeBytes };
         return Assert.Single(await PersistentSnapshots.CreateAsync([volume.Attached], options, TimeProvider.System, Token));
+    }
+
+    private static async Task TakeSetAsync(LiveVolume one, LiveVolume two, int round)
+    {
+        KeepOptions options = new() { Label = string.Create(CultureInfo.InvariantCulture, $"round {round}") };
+        IReadOnlyList<KeptSnapshot> set = await PersistentSnapshots.CreateAsync([one.Attached, two.Attached], options, TimeProvider.System, Token);
+        long first = await ReadCountAsync(one, set[0].Number);
+        long second = await ReadCountAsync(two, set[1].Number);
+        Assert.InRange(first - second, 0, 1);
+        Assert.Equal(set[0].Instant, set[1].Instant);
     }
 
     private static async Task DemandAllAsync(

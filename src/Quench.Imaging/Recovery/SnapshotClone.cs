@@ -34,11 +34,14 @@ public static class SnapshotClone
         activity.Begin(JobPhase.Copying, analysis.Used.TotalLength);
         long written = 0;
         long position = 0;
+        int sector = Math.Max(snapshot.Reader.Geometry.SectorSize, target.Geometry.SectorSize);
         foreach (Extent run in analysis.Used.Runs())
         {
-            await ZeroAsync(target, position, run.Offset, isBlank, cancellationToken);
-            written += await CopyRunAsync(snapshot.Reader, run, target, isBlank, activity, cancellationToken);
-            position = run.End;
+            Extent whole = run.AlignOut(sector);
+            Extent rest = Extent.FromTo(Math.Max(position, whole.Offset), Math.Max(position, Math.Min(length, whole.End))); // a file system's blocks may be smaller than sectors
+            await ZeroAsync(target, position, rest.Offset, isBlank, cancellationToken);
+            written += await CopyRunAsync(snapshot.Reader, rest, target, isBlank, activity, cancellationToken);
+            position = rest.End;
         }
 
         await ZeroAsync(target, position, length, isBlank, cancellationToken);

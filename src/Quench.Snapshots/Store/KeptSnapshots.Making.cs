@@ -1,4 +1,5 @@
 using Quench.Blocks;
+using Quench.Snapshots.Providers.Filter;
 
 namespace Quench.Snapshots.Store;
 
@@ -152,7 +153,7 @@ internal sealed partial class KeptSnapshots
             }
 
             StoreGeometry geometry = new(_origin.Geometry.Length, BlockSize, (int)(cap / BlockSize), Guid.NewGuid());
-            StorePlace place = new(geometry.Id, folder, Providers.Filter.OriginLook.BootId(), null);
+            StorePlace place = new(geometry.Id, folder, OriginLook.BootId(), null);
             (_catalogue with { Store = place }).Write(_directory.Catalogue); // first, so that files without an owner are found again
             _catalogue = _catalogue with { Store = place };
             StoreFiles files = StoreFiles.Create(StoreDirectory.MappedTable(_run), _directory.Blocks(folder), geometry);

@@ -58,9 +58,19 @@ internal sealed partial class KeptSnapshots
     {
         lock (_control)
         {
-            SnapshotStore store = DemandReadable(number);
-            string name = string.Create(CultureInfo.InvariantCulture, $"{FilePrefix}{number}-{node}");
-            return (name, session.Add(name, new StoredSnapshotFile(store, number, _origin.Geometry.SectorSize), node));
+            (string name, string path) = AddFile(session, node, number);
+            _openFiles++;
+            return (name, path);
+        }
+    }
+
+    /// <summary>Takes a conversation's file away.</summary>
+    internal void CloseFile(FuseSession session, string name)
+    {
+        lock (_control)
+        {
+            session.Remove(name);
+            _openFiles--;
         }
     }
 
@@ -75,7 +85,7 @@ internal sealed partial class KeptSnapshots
                 return there.Device;
             }
 
-            (string name, string path) = OpenFile(session, node, number);
+            (string name, string path) = AddFile(session, node, number);
             try
             {
                 using SafeFileHandle file = NativeFile.Open(path, OpenMode.ReadOnly | OpenMode.Direct);
@@ -132,6 +142,13 @@ internal sealed partial class KeptSnapshots
                 CapBytes = usage.CapBytes,
             };
         }
+    }
+
+    private (string Name, string Path) AddFile(FuseSession session, ulong node, uint number)
+    {
+        SnapshotStore store = DemandReadable(number);
+        string name = string.Create(CultureInfo.InvariantCulture, $"{FilePrefix}{number}-{node}");
+        return (name, session.Add(name, new StoredSnapshotFile(store, number, _origin.Geometry.SectorSize), node));
     }
 
     private static string Text(DropReason reason) => reason switch

@@ -37,6 +37,7 @@ internal sealed partial class KeptSnapshots : IDisposable
     private QuenchException? _trouble;                        // why nothing can be done with snapshots here
     private uint _making;                                     // the number that is being made; 0 when none is
     private Timer? _gateTimer;                                // not null: the gate is closed, and this opens it in time
+    private int _openFiles;                                   // files that conversations read snapshots through
     private volatile SnapshotStore? _store;                   // changes only while no write is in flight
 
     private KeptSnapshots(FilterDirectory run, Disk origin, TimeProvider clock, Action<Exception> report)
@@ -93,12 +94,12 @@ internal sealed partial class KeptSnapshots : IDisposable
     internal void EndWrite() => _gate.Leave();
 
     /// <summary>Refuses a detach while somebody may be reading a snapshot.</summary>
-    /// <exception cref="QuenchException">SNAP-163, SNAP-167.</exception>
+    /// <exception cref="QuenchException">SNAP-132, SNAP-163, SNAP-167.</exception>
     internal void DemandDetachable()
     {
         lock (_control)
         {
-            DemandNothingInTheMaking();
+            DemandIdle();
             foreach ((uint number, Exposure exposure) in _exposed)
             {
                 throw StoreErrors.Exposed(_run.Name, number, exposure.Device);
@@ -106,12 +107,17 @@ internal sealed partial class KeptSnapshots : IDisposable
         }
     }
 
-    /// <summary>Refuses what would end a snapshot that is being made.</summary>
-    /// <exception cref="QuenchException">SNAP-163.</exception>
-    internal void DemandNothingInTheMaking()
+    /// <summary>Refuses what would end a snapshot that is being made, or cut off somebody who reads one.</summary>
+    /// <exception cref="QuenchException">SNAP-132, SNAP-163.</exception>
+    internal void DemandIdle()
     {
         lock (_control)
         {
+            if (_openFiles > 0)
+            {
+                throw StoreErrors.BeingRead(_run.Name);
+            }
+
             if (_making != 0)
             {
                 throw StoreErrors.Busy(_run.Name);

@@ -16,7 +16,7 @@ public sealed class OpenSnapshot : IAsyncDisposable
         _client = client;
         _file = file;
         _number = number;
-        Reader = new ReadOnlyView(file);
+        Reader = new OpenSnapshotReader(file, this);
     }
 
     /// <summary>The volume at the snapshot's instant. A snapshot that goes meanwhile answers errors, never other bytes.</summary>
@@ -62,6 +62,14 @@ public sealed class OpenSnapshot : IAsyncDisposable
         }
         while (from is not null);
         return (extents, needed, reply.CapBytes - reply.UsedBytes);
+    }
+
+    /// <summary>What a failed read means: the worker knows whether the snapshot is still there.</summary>
+    internal Exception Explain(IOException failure)
+    {
+        StoreSnapshot? now = _client.Ask("store-list", new StoreRequest()).Snapshots.FirstOrDefault(snapshot => snapshot.Number == _number);
+        string? gone = now is null ? "it was deleted" : now.Gone;
+        return gone is null ? failure : StoreErrors.Gone(_client.Volume.Name, _number, gone, failure);
     }
 
     /// <inheritdoc/>

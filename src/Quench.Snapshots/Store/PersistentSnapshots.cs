@@ -1,3 +1,4 @@
+using System.Globalization;
 using Quench.Blocks;
 using Quench.Snapshots.Providers.Filter;
 
@@ -116,7 +117,7 @@ public static class PersistentSnapshots
     public static KeptSnapshot Find(AttachedVolume volume, string what)
     {
         KeptSnapshot[] found = [.. List(volume, measured: false).Snapshots.Where(snapshot =>
-            snapshot.Label == what || snapshot.Number.ToString(System.Globalization.CultureInfo.InvariantCulture) == what)];
+            snapshot.Label == what || snapshot.Number.ToString(CultureInfo.InvariantCulture) == what)];
         return found.Length == 1
             ? found[0]
             : throw new QuenchException(

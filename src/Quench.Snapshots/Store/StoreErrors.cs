@@ -9,10 +9,19 @@ internal static class StoreErrors
     internal static QuenchException NoSuchSnapshot(string volume, uint number) =>
         new("SNAP-160", string.Create(CultureInfo.InvariantCulture, $"volume {volume} has no snapshot {number}"), $"`quench snapshot list {volume}` shows those it has");
 
-    internal static QuenchException Gone(string volume, uint number, string reason) => new(
+    internal static QuenchException BeingRead(string volume) => new(
+        "SNAP-132", $"somebody reads a snapshot of volume {volume}", "wait until that backup, clone or server ends, then detach")
+    {
+        Effect = "nothing was changed",
+        CanRetry = true,
+        ExitCode = 11,
+    };
+
+    internal static QuenchException Gone(string volume, uint number, string reason, Exception? cause = null) => new(
         "SNAP-161",
         string.Create(CultureInfo.InvariantCulture, $"snapshot {number} of volume {volume} is gone: {reason}"),
-        string.Create(CultureInfo.InvariantCulture, $"use another; `quench snapshot delete {volume} {number}` takes it off the list"))
+        string.Create(CultureInfo.InvariantCulture, $"use another; `quench snapshot delete {volume} {number}` takes it off the list"),
+        cause)
     {
         Effect = "the volume itself is unaffected",
     };

@@ -80,7 +80,7 @@ internal sealed partial class ControlServer
         {
             foreach (string name in _keptFiles)
             {
-                server.Files().Remove(name);
+                Kept.CloseFile(server.Files(), name);
             }
 
             _keptFiles.Clear();

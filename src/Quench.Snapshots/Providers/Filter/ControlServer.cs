@@ -255,7 +255,7 @@ internal sealed partial class ControlServer(FilterDirectory directory, FilterVol
         /// <summary>The snapshot of a backup would not survive it; and while we wait for the new worker nobody begins one.</summary>
         private ControlReply Upgrade()
         {
-            Kept.DemandNothingInTheMaking();
+            Kept.DemandIdle();
             if (_snapshot is not null || !server._turn.TryTake(s_patience))
             {
                 throw new QuenchException("SNAP-145", $"volume {server.Directory.Name} has a snapshot, which a new worker would not know", "wait until the backup that holds it ends, then try again")

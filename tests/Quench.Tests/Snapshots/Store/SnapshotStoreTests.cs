@@ -20,7 +20,7 @@ public sealed class SnapshotStoreTests : IAsyncDisposable
     public SnapshotStoreTests()
     {
         _origin = ImageFile.CreateNew(_folder["origin"], Length, direct: false);
-        _store = new SnapshotStore(_origin, StoreFiles.Create(_folder["table"], _folder["blocks"], new StoreGeometry(Length, Block, 4 * Blocks, Guid.NewGuid())), TimeProvider.System);
+        _store = new SnapshotStore(_origin, StoreFiles.Create(_folder["table"], _folder["blocks"], new StoreGeometry(Length, Block, 10 * Blocks, Guid.NewGuid())), TimeProvider.System);
     }
 
     public async ValueTask DisposeAsync()
