@@ -64,8 +64,17 @@ internal sealed class ControlServer(FilterDirectory directory, FilterVolume volu
         }
     }
 
-    private static void Say(string words) =>
-        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} {words}"));
+    private static void Say(string words)
+    {
+        try
+        {
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} {words}"));
+        }
+        catch (IOException)
+        {
+            // No room for a log is no reason to stop serving the volume.
+        }
+    }
 
     private void Accept()
     {
