@@ -39,7 +39,7 @@ public sealed class OverflowPolicyTests
         Assert.Equal(60_000, limits.GetProperty("hold_limit_ms").GetDouble());
         Assert.Equal(1, await cli.CountPointsAsync());
         string image = Path.Combine(volume.Scratch, "image");
-        await cli.RunAsync("restore", "latest", "--to", image);
+        await cli.RunAsync("restore", "latest", image);
         Assert.Empty(StampChecker.Check(field, image).Wrong);
     }
 

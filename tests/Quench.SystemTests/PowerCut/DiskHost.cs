@@ -102,9 +102,9 @@ internal sealed class DiskHost : IDisposable
 
         public async ValueTask DisposeAsync()
         {
-            if (_mounted && LibC.umount2(host.MountPoint, 0) != 0)
+            if (_mounted) // a process that was stuck in it may take a moment to let go
             {
-                throw LinuxErrorException.FromLastError("unmount", host.MountPoint);
+                await Wait.UntilAsync(() => LibC.umount2(host.MountPoint, 0) == 0, TimeSpan.FromSeconds(10), $"{host.MountPoint} is unmounted");
             }
 
             await Wait.UntilAsync(() => LoopDevice.TryDetach(device), TimeSpan.FromSeconds(10), $"{device} is detached");

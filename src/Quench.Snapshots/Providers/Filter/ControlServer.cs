@@ -47,8 +47,17 @@ internal sealed partial class ControlServer(FilterDirectory directory, FilterVol
         }
     }
 
-    private static void Say(string words) =>
-        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} {words}"));
+    private static void Say(string words)
+    {
+        try
+        {
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} {words}"));
+        }
+        catch (IOException)
+        {
+            // No room for a log is no reason to stop serving the volume.
+        }
+    }
 
     /// <summary>What one client has going.</summary>
     private sealed partial class Conversation(ControlServer server) : IConversation

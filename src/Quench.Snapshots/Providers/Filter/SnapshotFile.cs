@@ -105,8 +105,22 @@ internal sealed class SnapshotFile(FilterVolume volume, ActiveSnapshot snapshot)
                 volume.Origin.Read(segment.Extent.Offset, into);
                 break;
             default:
-                snapshot.Store.Read(segment.FirstSlot, (int)(segment.Extent.Offset % volume.BlockSize), into);
+                ReadSaved(segment, into);
                 break;
+        }
+    }
+
+    private void ReadSaved(ReadSegment segment, Span<byte> into)
+    {
+        try
+        {
+            snapshot.Store.Read(segment.FirstSlot, (int)(segment.Extent.Offset % volume.BlockSize), into);
+        }
+        catch (IOException failure)
+        {
+            // An old block that can't be read back is lost, and nobody but the snapshot pays. Whoever is told of the failed read finds the reason there already.
+            volume.Break(snapshot, $"an old block could not be read back: {failure.Message}");
+            throw;
         }
     }
 
