@@ -74,6 +74,8 @@ internal sealed class StallProber : IAsyncDisposable
         _stop.Dispose();
     }
 
+    private static byte Pattern(int round) => (byte)(round / 2 % 256);
+
     private void Run()
     {
         using SafeFileHandle file = NativeFile.Open(_path, OpenMode.ReadWrite | OpenMode.Create | OpenMode.Direct);
@@ -85,13 +87,13 @@ internal sealed class StallProber : IAsyncDisposable
             Volatile.Write(ref _begun, begin);
             if (round % 2 == 0)
             {
-                buffer.GetSpan().Fill((byte)(round / 2));
+                buffer.GetSpan().Fill(Pattern(round));
                 NativeFile.Write(file, buffer.GetSpan(), offset);
             }
             else
             {
                 NativeFile.ReadExactly(file, buffer.GetSpan(), offset);
-                if (buffer.GetSpan().ContainsAnyExcept((byte)(round / 2)))
+                if (buffer.GetSpan().ContainsAnyExcept(Pattern(round)))
                 {
                     throw new InvalidDataException($"{_path}: a block at {offset} does not read as it was written a moment ago");
                 }

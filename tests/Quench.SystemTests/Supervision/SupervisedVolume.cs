@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Quench.Snapshots.Providers.Filter;
 using Quench.SystemTests.Harness;
 using Xunit;
