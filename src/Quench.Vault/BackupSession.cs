@@ -249,7 +249,7 @@ public sealed partial class BackupSession : IAsyncDisposable
         }
 
         _packs.Count(commit.Length);
-        if (await RootCopies.TryPutCopyAsync(_store, name, commit, cancellationToken)) // the point exists, with or without
+        if (await RootCopies.TryPutCopyAsync(_store, name, commit)) // the point exists, with or without
         {
             _packs.Count(commit.Length);
         }
