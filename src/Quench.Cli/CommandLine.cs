@@ -90,13 +90,7 @@ internal static class CommandLine
             host.Error.WriteLine(error.Message);
         }
 
-        List<string> path = [];
-        for (CommandResult? at = parsed.CommandResult; at?.Command is not (null or RootCommand); at = at.Parent as CommandResult)
-        {
-            path.Insert(0, " " + at.Command.Name);
-        }
-
-        host.Error.WriteLine($"  next: quench{string.Concat(path)} --help");
+        host.Error.WriteLine($"  next: {CommandPath.Of(parsed)} --help");
         return ExitCodes.Usage;
     }
 }

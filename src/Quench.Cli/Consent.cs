@@ -8,9 +8,9 @@ internal static class Consent
     /// <summary>Asks, unless the answer was given on the command line.</summary>
     /// <param name="host">Whose terminal.</param>
     /// <param name="yes">Whether --yes was given.</param>
-    /// <param name="question">What is going to happen, as a sentence.</param>
-    /// <param name="act">The same as a verb: "remove key 1234".</param>
-    /// <exception cref="QuenchException">CLI-114: nobody is here to be asked. CLI-115: the answer was not yes.</exception>
+    /// <param name="question">What is going to happen, as a sentence: "Everything on /dev/sdb will be lost."</param>
+    /// <param name="act">The same as a verb: "overwrite /dev/sdb".</param>
+    /// <exception cref="QuenchException">CLI-108: nobody is here to be asked. CLI-109: the answer was not yes.</exception>
     public static void Demand(CliHost host, bool yes, string question, string act)
     {
         if (yes)
@@ -20,7 +20,7 @@ internal static class Consent
 
         if (host.Terminal is not { } terminal)
         {
-            throw new QuenchException("CLI-114", $"this would {act}, and nobody is here to be asked", "say --yes if that is what you want")
+            throw new QuenchException("CLI-108", $"this would {act}, and nobody is here to be asked", "say --yes if that is what you want")
             {
                 Effect = "nothing was done",
                 ExitCode = ExitCodes.Usage,
@@ -29,7 +29,7 @@ internal static class Consent
 
         if (!terminal.Confirm(question))
         {
-            throw new QuenchException("CLI-115", "not confirmed, so nothing was done");
+            throw new QuenchException("CLI-109", "not confirmed, so nothing was done");
         }
     }
 }

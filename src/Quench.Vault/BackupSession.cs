@@ -185,6 +185,22 @@ public sealed partial class BackupSession : IAsyncDisposable
         return point;
     }
 
+    /// <summary>
+    /// Asks whether a garbage collection has revoked the session: then what it relied on may be gone, and a failure to read it is no damage. It reads one
+    /// small object; that it throws nothing promises nothing for the next moment.
+    /// </summary>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="QuenchException">VAULT-031: it is revoked. Begin again with a new one.</exception>
+    public async Task ThrowIfRevokedAsync(CancellationToken cancellationToken)
+    {
+        string name = ObjectNames.Commit(Id);
+        byte[]? present = await _store.GetAsync(name, cancellationToken) ?? await _store.GetAsync(RootCopies.CopyOf(name), cancellationToken);
+        if (IsRevocation(name, present))
+        {
+            throw VaultErrors.Revoked(Id);
+        }
+    }
+
     /// <summary>Waits for what is on its way, gives it up if the session was not committed, and frees its memory.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -249,19 +265,18 @@ public sealed partial class BackupSession : IAsyncDisposable
         }
 
         _packs.Count(commit.Length);
-        if (await RootCopies.TryPutCopyAsync(_store, name, commit, cancellationToken)) // the point exists, with or without
+        if (await RootCopies.TryPutCopyAsync(_store, name, commit)) // the point exists, with or without
         {
             _packs.Count(commit.Length);
         }
     }
 
-    private QuenchException WhoseCommit(string name, byte[]? present)
-    {
-        byte[]? body = present is null ? null : _keys.TryOpenEnvelope(EnvelopeKind.Commit, name, present);
-        return body is not null && CommitBody.TryRead(body, out CommitBody other) && other.Verdict == Verdict.Revoked
-            ? VaultErrors.Revoked(Id)
-            : VaultErrors.NotOurCommit(Id);
-    }
+    private QuenchException WhoseCommit(string name, byte[]? present) =>
+        IsRevocation(name, present) ? VaultErrors.Revoked(Id) : VaultErrors.NotOurCommit(Id);
+
+    private bool IsRevocation(string name, byte[]? present) =>
+        present is not null && _keys.TryOpenEnvelope(EnvelopeKind.Commit, name, present) is { } body
+        && CommitBody.TryRead(body, out CommitBody commit) && commit.Verdict == Verdict.Revoked;
 }
 
 /// <summary>What a session begins with.</summary>

@@ -2,6 +2,11 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
 using Quench.SystemTests.Harness;
+using Quench.Vault;
+using Quench.Vault.Format;
+using Quench.Vault.Keys;
+using Quench.Vault.Packs;
+using Quench.Vault.Stores;
 using Xunit;
 
 namespace Quench.SystemTests;
@@ -41,7 +46,13 @@ public sealed class SecretsTests : IDisposable
         string secondCode = await RunAsync(printed, "vault", "key", "add", "--recovery-code");
         await RunAsync(printed, "vault", "key", "passwd");
         await RunAsync(printed, "list"); // a wrong password, by now: what is said of it is looked at too
-        byte[][] secrets = [.. Forms(_password), .. Forms(_newPassword), .. Forms(firstCode), .. Forms(secondCode), .. Forms(File.ReadAllBytes(_folder["key"]))];
+        byte[][] keys = [.. await KeysAsync(_newPassword)];
+        Assert.True(keys.Length > 50, "the master key, the epoch's, the session's, and one for each chunk");
+        byte[][] secrets =
+        [
+            .. Forms(_password), .. Forms(_newPassword), .. Forms(firstCode), .. Forms(secondCode), .. Forms(File.ReadAllBytes(_folder["key"])),
+            .. keys.SelectMany(Forms),
+        ];
 
         string words = printed.ToString();
         Assert.All(secrets, secret => Assert.True(Encoding.Latin1.GetBytes(words).AsSpan().IndexOf(secret) < 0, "a secret was printed"));
@@ -57,25 +68,44 @@ public sealed class SecretsTests : IDisposable
         Assert.True(files > 20);
     }
 
-    [Fact]
-    public async Task While_the_vault_is_open_the_password_is_in_no_memory_no_argument_and_no_environment()
+    [Theory]
+    [InlineData("password")]
+    [InlineData("recovery code")]
+    [InlineData("key file")]
+    public async Task While_the_vault_is_open_what_opened_it_is_in_no_memory_no_argument_and_no_environment_and_its_keys_are_in_one_place(string opener)
     {
         Requires.Root();
-        await RunAsync(new StringBuilder(), "init");
-        using ProcessRun run = StartWaiting("dotnet", [QuenchCli.ProgramPath, "vault", "key", "passwd"]);
+        string code = await RunAsync(new StringBuilder(), "init");
+        await RunAsync(new StringBuilder(), "vault", "key", "add", "--new-key-file", _folder["key"]);
+        byte[][] keys = [.. (await KeysAsync(_password)).Take(2)];
+        byte[][] secrets = opener switch
+        {
+            "password" => [.. Forms(_password)],
+            "recovery code" => [.. Forms(code), .. Forms(BytesOf(code))],
+            _ => [.. Forms(File.ReadAllBytes(_folder["key"]))],
+        };
+        if (opener == "recovery code")
+        {
+            await File.WriteAllTextAsync(_folder["password"], code + "\n", TestContext.Current.CancellationToken);
+        }
+
+        string[] openWith = opener == "key file" ? ["--key-file", _folder["key"]] : [];
+        using ProcessRun run = StartWaiting("dotnet", [QuenchCli.ProgramPath, "vault", "key", "add", .. openWith]);
         await Wait.UntilAsync(() => run.HasExited || File.Exists(_folder["asked"]), s_limit, "the vault is open and the new password asked for");
         Assert.False(run.HasExited);
 
-        Assert.All(Forms(_password), secret =>
+        Assert.All([.. secrets, .. keys.SelectMany(Forms)], secret =>
         {
             Assert.True(File.ReadAllBytes($"/proc/{run.Id}/cmdline").AsSpan().IndexOf(secret) < 0);
             Assert.True(File.ReadAllBytes($"/proc/{run.Id}/environ").AsSpan().IndexOf(secret) < 0);
         });
-        (int hits, long bytes) = ProcessMemory.Count(run.Id, [.. Forms(_password)]);
+        (int hits, long bytes) = ProcessMemory.Count(run.Id, secrets);
         (int control, _) = ProcessMemory.Count(run.Id, Encoding.Unicode.GetBytes(_folder["vault"]));
         Assert.True(control > 0, "the search finds what is there: the vault's path");
         Assert.True(bytes > 1 << 20);
         Assert.Equal(0, hits);
+        Assert.All(keys, key => Assert.Equal(1, ProcessMemory.Count(run.Id, key).Hits)); // in the locked memory that is theirs
+        Assert.Equal(0, ProcessMemory.Count(run.Id, [.. keys.SelectMany(key => Forms(key).Skip(1))]).Hits);
         Assert.Contains(File.ReadLines($"/proc/{run.Id}/limits"), line => line.StartsWith("Max core file size", StringComparison.Ordinal) && line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[4] == "0");
 
         await LetGoAsync();
@@ -138,6 +168,45 @@ public sealed class SecretsTests : IDisposable
         Encoding.ASCII.GetBytes(Convert.ToBase64String(secret)[..^4]), // its end depends on what follows
     ];
 
+    /// <summary>The keys under all that the vault holds: the master key, the epoch's, then those of the sessions, pack directories and chunks. (§3)</summary>
+    private async Task<List<byte[]>> KeysAsync(string password)
+    {
+        CancellationToken token = TestContext.Current.CancellationToken;
+        await using LocalDirectory store = new(_folder["vault"]);
+        using VaultKeys keys = (await VaultOpening.OpenAsync(store, Encoding.UTF8.GetBytes(password), token)).Keys;
+        byte[] ring = (await store.GetAsync(ObjectNames.Ring(1), token))!;
+        List<byte[]> found = [keys.Master.ToArray(), new RingBody(keys.TryOpenEnvelope(EnvelopeKind.Ring, ObjectNames.Ring(1), ring)).Key(0).ToArray()];
+        await foreach (StoredObject pack in store.ListAsync(ObjectNames.Packs, token))
+        {
+            Assert.True(ObjectNames.TryParseId(pack.Name, out Guid id));
+            PackContents contents = (await PackReader.TryReadAsync(store, keys, id, pack.Length, token))!;
+            found.Add(contents.Session.Key.ToArray());
+            found.Add(Derived(contents.Session, "quench/1/directory"u8, id.ToByteArray(bigEndian: true)));
+            foreach (PackEntry entry in contents.Entries)
+            {
+                byte[] chunk = new byte[ChunkId.Size];
+                entry.Id.CopyTo(chunk);
+                found.Add(Derived(contents.Session, "quench/1/chunk"u8, chunk));
+            }
+        }
+
+        return found;
+    }
+
+    private static byte[] Derived(SessionKey session, ReadOnlySpan<byte> label, byte[] context)
+    {
+        byte[] key = new byte[32];
+        Derivation.Expand(session.Key, label, context, key);
+        return key;
+    }
+
+    private static byte[] BytesOf(string code)
+    {
+        byte[] secret = new byte[32];
+        Assert.True(RecoveryCode.TryRead(Encoding.ASCII.GetBytes(code), secret));
+        return secret;
+    }
+
     /// <summary>Runs a command. What it prints is kept, but for the line on standard output that is a recovery code: that is what it is for.</summary>
     private async Task<string> RunAsync(StringBuilder printed, params string[] arguments)
     {
@@ -150,7 +219,7 @@ public sealed class SecretsTests : IDisposable
         return result.Output.Trim();
     }
 
-    /// <summary>Starts a change of the password that stops when the new one is asked for, the vault being open: a file says so, and a word into a pipe lets it go on.</summary>
+    /// <summary>Starts a change or an addition of a password that stops when the new one is asked for, the vault being open: a file says so, and a word into a pipe lets it go on.</summary>
     private ProcessRun StartWaiting(string program, string[] arguments)
     {
         ProcessStartInfo start = Prepare(new QuenchCli(_folder["vault"], Password: null).StartInfo([]));

@@ -83,7 +83,8 @@ internal sealed class ForgetCommand
         List<ForgetConcernKind> consent = ConsentOf(plan, parsed);
         if (plan.Going.Count > 0)
         {
-            DemandYes(plan, parsed.GetValue(_yes));
+            string points = $"{plan.Going.Count} recovery points";
+            Consent.Demand(_host, parsed.GetValue(_yes), $"{points} will be forgotten.", $"forget {points}");
             await open.Vault.ForgetAsync(plan, consent, request.Policy is null ? "named" : "policy", cancellationToken);
         }
 
@@ -136,28 +137,6 @@ internal sealed class ForgetCommand
         return plan.Concerns.FirstOrDefault(concern => !consent.Contains(concern.Kind)) is { } concern
             ? throw new QuenchException("CLI-121", $"nothing was forgotten: {concern.What}", $"say {s_consents[concern.Kind]} as well if that is meant")
             : consent;
-    }
-
-    private void DemandYes(ForgetPlan plan, bool yes)
-    {
-        if (yes)
-        {
-            return;
-        }
-
-        if (_host.Terminal is not { } terminal)
-        {
-            throw new QuenchException("CLI-122", $"this would forget {plan.Going.Count} recovery points, and nobody is here to be asked", "say --yes if that is what you want")
-            {
-                Effect = "nothing was forgotten",
-                ExitCode = ExitCodes.Usage,
-            };
-        }
-
-        if (!terminal.Confirm($"{plan.Going.Count} recovery points will be forgotten."))
-        {
-            throw new QuenchException("CLI-109", "not confirmed, so nothing was done");
-        }
     }
 
     private void Tell(ForgetPlan plan, bool json)

@@ -53,7 +53,11 @@ internal sealed class RestoreCommand
         }
 
         RestorePlanText.Write(_host.Error, plan, json: false);
-        DemandConsent(plan, parsed.GetValue(_yes));
+        if (plan.IsDestructive)
+        {
+            Consent.Demand(_host, parsed.GetValue(_yes), $"Everything on {plan.TargetPath} will be lost.", $"overwrite {plan.TargetPath}");
+        }
+
         RestoreResult result = await ExecuteAsync(open.Vault, plan, json, cancellationToken);
         Tell(plan, result, json);
         return ExitCodes.Done;
@@ -66,29 +70,6 @@ internal sealed class RestoreCommand
         ReadBack = parsed.GetValue(_verify),
         InPlace = parsed.GetValue(_inPlace),
     };
-
-    /// <summary>Nothing that is there is overwritten unless somebody said so.</summary>
-    private void DemandConsent(RestorePlan plan, bool yes)
-    {
-        if (!plan.IsDestructive || yes)
-        {
-            return;
-        }
-
-        if (_host.Terminal is not { } terminal)
-        {
-            throw new QuenchException("CLI-108", $"this would overwrite {plan.TargetPath}, and nobody is here to be asked", "say --yes if that is what you want")
-            {
-                Effect = "nothing was written",
-                ExitCode = ExitCodes.Usage,
-            };
-        }
-
-        if (!terminal.Confirm($"Everything on {plan.TargetPath} will be lost."))
-        {
-            throw new QuenchException("CLI-109", "not confirmed, so nothing was done");
-        }
-    }
 
     private async Task<RestoreResult> ExecuteAsync(BackupVault vault, RestorePlan plan, bool json, CancellationToken cancellationToken)
     {

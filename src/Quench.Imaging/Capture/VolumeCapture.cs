@@ -66,7 +66,7 @@ public static class VolumeCapture
         await session.SettleAsync(cancellationToken); // the proof reads what is stored, and the record says how much that was
         if (request.Prove)
         {
-            volume = volume with { Proof = await ProveAsync(request, plan, vault.OpenImage(volume), activity, clock, cancellationToken) };
+            volume = volume with { Proof = await ProveAsync(request, plan, session, vault.OpenImage(volume), activity, clock, cancellationToken) };
         }
 
         CaptureResult result = await CommitAsync(request, session, volume, activity, watch, cancellationToken);
@@ -172,7 +172,8 @@ public static class VolumeCapture
     }
 
     private static async Task<ProofRecord> ProveAsync(
-        CaptureRequest request, CapturePlan plan, IBlockReader image, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken)
+        CaptureRequest request, CapturePlan plan, BackupSession session, IBlockReader image, ActivityMonitor activity, TimeProvider clock,
+        CancellationToken cancellationToken)
     {
         await using IBlockReader stored = image;
         try
@@ -183,6 +184,11 @@ public static class VolumeCapture
         catch (Exception failure) when (failure is not OperationCanceledException)
         {
             SnapshotTrouble.ThrowIfBroken(request.Snapshot, await request.Snapshot.GetStatusAsync(cancellationToken), failure);
+            if (failure is QuenchException { Code: "VAULT-041" })
+            {
+                await session.ThrowIfRevokedAsync(cancellationToken); // what can't be read was collected, and the next session stores it again
+            }
+
             throw;
         }
     }

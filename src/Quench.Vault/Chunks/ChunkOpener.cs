@@ -19,15 +19,35 @@ internal sealed class ChunkOpener : IDisposable
     /// <param name="sealed">The sealed bytes.</param>
     /// <param name="plaintext">Receives exactly the plaintext's length; undefined when the answer is false.</param>
     /// <returns>False when it is damaged or forged.</returns>
-    internal bool TryOpen(VaultKeys keys, SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> @sealed, Span<byte> plaintext)
+    internal bool TryOpen(VaultKeys keys, SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> @sealed, Span<byte> plaintext) =>
+        TryOpen(keys, session, id, meta, @sealed, plaintext, out _);
+
+    /// <summary>Opens a chunk, and gives out the form that it was sealed in.</summary>
+    /// <param name="keys">The vault's keys.</param>
+    /// <param name="session">The key of the session that sealed it.</param>
+    /// <param name="id">The id it must have.</param>
+    /// <param name="meta">How to open it.</param>
+    /// <param name="sealed">The sealed bytes.</param>
+    /// <param name="plaintext">Receives exactly the plaintext's length; undefined when the answer is false.</param>
+    /// <param name="payload">The zstd frame, in memory of the opener's until it opens the next; or the plaintext.</param>
+    /// <returns>False when it is damaged or forged.</returns>
+    internal bool TryOpen(
+        VaultKeys keys, SessionKey session, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> @sealed, Span<byte> plaintext, out ReadOnlySpan<byte> payload)
     {
+        payload = default;
         int payloadLength = @sealed.Length - SealedLayout.Overhead;
         if (payloadLength <= 0 || plaintext.Length != meta.PlainLength || !VaultKeys.IsKnownType(meta.Type) || payloadLength > ChunkMeta.MaxPlainLength)
         {
             return false;
         }
 
-        return TryDecode(session, id, meta, @sealed, plaintext) && keys.Identify(meta.Type, plaintext) == id;
+        if (!TryDecode(session, id, meta, @sealed, plaintext) || keys.Identify(meta.Type, plaintext) != id)
+        {
+            return false;
+        }
+
+        payload = meta.IsZstd ? _frame.AsSpan(0, payloadLength) : plaintext;
+        return true;
     }
 
     /// <inheritdoc/>

@@ -54,9 +54,19 @@ public sealed class ChunkSealer : IDisposable
         Span<byte> room = chunk.Buffer.Slice(SealedLayout.NonceSize, (int)((long)plaintext.Length * WorthPercent / 100));
         int written = 0;
         bool compressed = _level is { } level && _codec.TryCompress(plaintext, room, level, out written);
-        ReadOnlySpan<byte> payload = compressed ? room[..written] : plaintext;
+        return Prove(chunk, id, new ChunkMeta(type, plaintext.Length, compressed), compressed ? room[..written] : plaintext, checksum);
+    }
+
+    /// <summary>Seals what was opened elsewhere, in the form that it has there: nothing is compressed again. Proved by its id as ever.</summary>
+    /// <param name="id">Its id.</param>
+    /// <param name="meta">As it was opened; the plaintext and the payload are no longer than this vault's chunks.</param>
+    /// <param name="payload">The zstd frame, or the plaintext.</param>
+    internal SealedChunk SealAgain(ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> payload) => Prove(_pool.Rent(), id, meta, payload, checksum: null);
+
+    private SealedChunk Prove(SealedChunk chunk, ChunkId id, ChunkMeta meta, ReadOnlySpan<byte> payload, uint? checksum)
+    {
         chunk.Id = id;
-        chunk.Meta = new ChunkMeta(type, plaintext.Length, compressed);
+        chunk.Meta = meta;
         chunk.SealedLength = payload.Length + SealedLayout.Overhead;
         Span<byte> reopened = _reopened.AsSpan(0, payload.Length);
         if (ChunkCipher.TrySeal(_session, id, chunk.Meta, payload, chunk.Buffer, reopened) && GivesBack(chunk, checksum, reopened))

@@ -16,6 +16,15 @@ internal readonly record struct GenerationState(long Number, bool IsCondemned, b
     internal bool IsUnfinished => Number > 0 && !IsDone;
 }
 
+/// <summary>The packs that unfinished generations have condemned.</summary>
+/// <param name="Generation">The newest generation; 0 when there has been none.</param>
+/// <param name="Packs">The packs.</param>
+/// <param name="Damaged">A list of such packs that can't be read; null when all can.</param>
+internal sealed record CondemnedPacks(long Generation, IReadOnlySet<Guid> Packs, string? Damaged)
+{
+    internal static CondemnedPacks None { get; } = new(0, new HashSet<Guid>(), null);
+}
+
 /// <summary>
 /// What collectors tell one another, and the sessions, in gc/. Each object is put if absent: of several collectors one wins, and all go on with
 /// what it has put. None of them is ever deleted, so that a collector which has slept finds the decision and not a free name. (§11.1)
@@ -25,11 +34,37 @@ internal sealed class CollectionLog(IObjectStore store, VaultKeys keys)
     /// <summary>Finds the newest generation.</summary>
     internal async Task<GenerationState> ReadAsync(CancellationToken cancellationToken)
     {
-        (List<string> names, long newest) = await ListAsync(cancellationToken);
+        (HashSet<string> names, long newest) = await ListAsync(cancellationToken);
         return newest == 0
             ? default
             : new GenerationState(
                 newest, names.Contains(ObjectNames.Condemned(newest)), names.Contains(ObjectNames.Sweep(newest)), names.Contains(ObjectNames.Done(newest)));
+    }
+
+    /// <summary>Reads which packs nobody may rely on: what a finished generation condemned is either deleted, or was taken back and stays.</summary>
+    internal async Task<CondemnedPacks> ReadCondemnedAsync(CancellationToken cancellationToken)
+    {
+        (HashSet<string> names, long newest) = await ListAsync(cancellationToken);
+        HashSet<Guid> packs = [];
+        string? damaged = null;
+        foreach (string name in names)
+        {
+            if (!ObjectNames.TryParseNumber(name, ObjectNames.Collections, out long number) || name != ObjectNames.Condemned(number) || names.Contains(ObjectNames.Done(number)))
+            {
+                continue;
+            }
+
+            if (await CondemnedAsync(number, cancellationToken) is { } condemned)
+            {
+                packs.UnionWith(condemned);
+            }
+            else
+            {
+                damaged = name;
+            }
+        }
+
+        return new CondemnedPacks(newest, packs, damaged);
     }
 
     /// <summary>Puts a generation's condemned packs, unless somebody has.</summary>
@@ -65,7 +100,7 @@ internal sealed class CollectionLog(IObjectStore store, VaultKeys keys)
     internal async Task<HashSet<Guid>> AllSweptAsync(CancellationToken cancellationToken)
     {
         HashSet<Guid> swept = [];
-        (List<string> names, _) = await ListAsync(cancellationToken);
+        (HashSet<string> names, _) = await ListAsync(cancellationToken);
         foreach (string name in names.Where(name => name.EndsWith("/sweep", StringComparison.Ordinal)))
         {
             swept.UnionWith(await ReadListAsync(EnvelopeKind.Sweep, name, cancellationToken) ?? []);
@@ -74,9 +109,9 @@ internal sealed class CollectionLog(IObjectStore store, VaultKeys keys)
         return swept;
     }
 
-    private async Task<(List<string> Names, long Newest)> ListAsync(CancellationToken cancellationToken)
+    private async Task<(HashSet<string> Names, long Newest)> ListAsync(CancellationToken cancellationToken)
     {
-        List<string> names = [];
+        HashSet<string> names = new(StringComparer.Ordinal);
         long newest = 0;
         await foreach (StoredObject found in store.ListAsync(ObjectNames.Collections, cancellationToken))
         {

@@ -9,7 +9,7 @@ namespace Quench.Vault.Collection;
 internal sealed class LiveSet(IChunkIndex index)
 {
     private readonly Dictionary<Guid, long> _bytes = []; // of each pack that holds something needed: the sealed bytes of that
-    private ulong[] _bits = new ulong[1024];
+    private readonly OrdinalSet _known = new(); // needed chunks that the index knows
 
     /// <summary>Needed chunks that no pack in the store holds, as far as the index knows.</summary>
     internal HashSet<ChunkId> Missing { get; } = [];
@@ -32,12 +32,11 @@ internal sealed class LiveSet(IChunkIndex index)
             return Missing.Add(id);
         }
 
-        if (IsSet(ordinal))
+        if (!_known.Add(ordinal))
         {
             return false;
         }
 
-        Set(ordinal);
         _bytes[place.Pack.Id] = _bytes.GetValueOrDefault(place.Pack.Id) + place.SealedLength;
         if (!place.Pack.IsPresent)
         {
@@ -49,20 +48,8 @@ internal sealed class LiveSet(IChunkIndex index)
 
     /// <summary>Whether a chunk is needed, and from this pack.</summary>
     internal bool NeedsFrom(Guid pack, ChunkId id) =>
-        index.TryFind(id, out ChunkPlace place, out int ordinal) && place.Pack.Id == pack && IsSet(ordinal);
+        index.TryFind(id, out ChunkPlace place, out int ordinal) && place.Pack.Id == pack && _known.Contains(ordinal);
 
     /// <summary>Sealed bytes that are needed of a pack; 0 when it can go.</summary>
     internal long BytesIn(Guid pack) => _bytes.GetValueOrDefault(pack);
-
-    private bool IsSet(int ordinal) => ordinal >> 6 < _bits.Length && (_bits[ordinal >> 6] >> (ordinal & 63) & 1) != 0;
-
-    private void Set(int ordinal)
-    {
-        if (ordinal >> 6 >= _bits.Length)
-        {
-            Array.Resize(ref _bits, Math.Max((ordinal >> 6) + 1, _bits.Length * 2));
-        }
-
-        _bits[ordinal >> 6] |= 1UL << (ordinal & 63);
-    }
 }

@@ -6,8 +6,9 @@ using Quench.Vault.Packs;
 namespace Quench.Vault.Collection;
 
 /// <summary>
-/// Writes what is needed of mostly useless packs anew: each chunk is opened, its id computed again, and sealed under a new session's key. When it
-/// completes, the copies are durable and indexed; only then may the old packs be condemned.
+/// Writes what is needed of mostly useless packs anew: each chunk is opened, its id computed again, and sealed under a new session's key. A zstd frame
+/// stays the frame that it was: how hard to compress was decided by whoever made the backup, and a collection must not undo that, nor pay for it twice.
+/// When it completes, the copies are durable and indexed; only then may the old packs be condemned.
 /// </summary>
 /// <remarks>
 /// The session registers as any other, so no collector takes its packs for garbage while they are being filled. It has no point and never asks for a
@@ -27,7 +28,7 @@ internal sealed class Repacker(CollectorTools tools)
         SessionKey session = tools.Keys.NewSession(BackupSession.NewId());
         await tools.RegisterAsync(session, "quench vault prune", cancellationToken);
         SealedChunkPool sealedChunks = new(Math.Max(tools.ChunkSize, MapTree.PageSize) + SealedLayout.Overhead);
-        using ChunkSealer sealer = new(tools.Keys, session, sealedChunks, tools.ChunkSize, Compression.Standard);
+        using ChunkSealer sealer = new(tools.Keys, session, sealedChunks, tools.ChunkSize, Compression.None);
         await using PackWriter writer = new(
             tools.Store, tools.Keys, session, tools.PackTarget, generation,
             static (_, _, _) => Task.CompletedTask, // the collector reads the index again before it relies on anything
@@ -84,8 +85,7 @@ internal sealed class Repacker(CollectorTools tools)
         {
             Memory<byte> content = sealedBytes.AsMemory(0, entry.SealedLength);
             return await tools.Store.TryReadAsync(ObjectNames.Pack(pack), entry.Offset, content, cancellationToken)
-                && TryOpen(from, entry, content.Span, plaintext.AsSpan(0, entry.Meta.PlainLength))
-                ? sealer.Seal(entry.Meta.Type, entry.Id, null, plaintext.AsSpan(0, entry.Meta.PlainLength))
+                ? TrySeal(from, entry, content.Span, plaintext.AsSpan(0, entry.Meta.PlainLength), sealer)
                 : null;
         }
         finally
@@ -95,13 +95,15 @@ internal sealed class Repacker(CollectorTools tools)
         }
     }
 
-    private bool TryOpen(SessionKey from, PackEntry entry, ReadOnlySpan<byte> content, Span<byte> plaintext)
+    private SealedChunk? TrySeal(SessionKey from, PackEntry entry, ReadOnlySpan<byte> content, Span<byte> plaintext, ChunkSealer sealer)
     {
+        int longest = Math.Max(tools.ChunkSize, MapTree.PageSize);
         ChunkOpener opener = tools.Openers.Rent();
         try
         {
-            return plaintext.Length <= Math.Max(tools.ChunkSize, MapTree.PageSize)
-                && opener.TryOpen(tools.Keys, from, entry.Id, entry.Meta, content, plaintext);
+            return plaintext.Length <= longest && opener.TryOpen(tools.Keys, from, entry.Id, entry.Meta, content, plaintext, out ReadOnlySpan<byte> payload)
+                ? payload.Length <= longest ? sealer.SealAgain(entry.Id, entry.Meta, payload) : sealer.Seal(entry.Meta.Type, entry.Id, null, plaintext)
+                : null;
         }
         finally
         {

@@ -1,4 +1,5 @@
 using Quench.Blocks;
+using Quench.Vault.Collection;
 using Quench.Vault.Format;
 using Quench.Vault.Index.Runs;
 using Quench.Vault.Keys;
@@ -12,29 +13,23 @@ namespace Quench.Vault.Index;
 /// and where index objects are damaged or lost it reads the directories of the packs instead (§8). What a large vault's index objects say is
 /// kept in a local cache.
 /// </summary>
-internal sealed class VaultIndex : IDisposable
+internal sealed partial class VaultIndex : IDisposable
 {
-    private const int WorthAState = 64; // index objects that the cache does not know yet
-
     private readonly IObjectStore _store;
     private readonly VaultKeys _keys;
+    private readonly CollectionLog _collections;
     private readonly IndexLimits _limits;
 
     private readonly SemaphoreSlim _refreshing = new(1, 1); // guards all below; _chunks may be read at any time
-    private readonly HashSet<string> _read = new(StringComparer.Ordinal); // index objects that have been read, whole or not, or are in the cache
-    private readonly HashSet<Guid> _inCache = []; // index objects all of whose entries are in the runs
-    private readonly HashSet<Guid> _inMemory = []; // those read since the last run was written
-    private readonly HashSet<Guid> _packsInMemory = []; // whose entries are not all in the runs
-    private readonly HashSet<Guid> _incomplete = []; // of the packs that the cache named, those whose entries it has not all got
-    private readonly HashSet<string> _unseen = new(StringComparer.Ordinal); // index objects that only the cache has read
     private readonly HashSet<Guid> _unreadable = []; // packs whose directory could not be read
     private readonly Dictionary<string, string> _damaged = new(StringComparer.Ordinal);
-    private readonly Dictionary<Guid, SessionKey> _sessions = [];
+    private readonly SessionKeys _sessions;
     private readonly List<ChunkIndex> _former = []; // sessions may still hold them
+    private ReadLedger _ledger = new(); // of _chunks
     private IndexCache _cache;
     private Dictionary<Guid, long> _listed = []; // packs in the store, with their lengths
     private volatile ChunkIndex _chunks;
-    private HashSet<Guid> _condemned = []; // packs not to be relied on, as of the last refresh
+    private CondemnedPacks _condemned = CondemnedPacks.None; // as of the last refresh
     private bool _loaded;
 
     /// <summary>An index of nothing yet, with no lasting cache.</summary>
@@ -52,6 +47,8 @@ internal sealed class VaultIndex : IDisposable
     {
         _store = store;
         _keys = keys;
+        _collections = new CollectionLog(store, keys);
+        _sessions = new SessionKeys(keys);
         _limits = limits;
         _cache = new IndexCache(keys, cacheFolder, IndexCache.DefaultTemporaryFolder);
         _chunks = new ChunkIndex(_cache, limits);
@@ -61,10 +58,10 @@ internal sealed class VaultIndex : IDisposable
     internal ChunkIndex Chunks => _chunks;
 
     /// <summary>The highest garbage collection that the last refresh saw; 0 for none.</summary>
-    internal long Generation { get; private set; }
+    internal long Generation => _condemned.Generation;
 
     /// <summary>A list of condemned packs that can't be read, if there is one: no session may begin then.</summary>
-    internal string? DamagedCollection { get; private set; }
+    internal string? DamagedCollection => _condemned.Damaged;
 
     /// <summary>Index objects that can't be read, each with what is wrong.</summary>
     internal IReadOnlyDictionary<string, string> Damaged => _damaged;
@@ -73,26 +70,10 @@ internal sealed class VaultIndex : IDisposable
     internal IReadOnlyDictionary<Guid, long> Listed => _listed;
 
     /// <summary>Whether a garbage collection that the last refresh saw has condemned a pack.</summary>
-    internal bool IsCondemned(Guid pack) => _condemned.Contains(pack);
-
-    /// <summary>What went wrong with the cache, one sentence each. Nothing else suffers from it.</summary>
-    internal IReadOnlyList<string> Warnings => _cache.Warnings;
+    internal bool IsCondemned(Guid pack) => _condemned.Packs.Contains(pack);
 
     /// <summary>How many index objects the last refresh read.</summary>
     internal int LastRead { get; private set; }
-
-    /// <summary>Says where the cache lasts. Only before the first refresh.</summary>
-    internal void UseFolder(string? folder)
-    {
-        if (_loaded)
-        {
-            throw new InvalidOperationException("the cache's place is chosen before the index is first read");
-        }
-
-        _chunks.Dispose();
-        _cache = new IndexCache(_keys, folder, IndexCache.DefaultTemporaryFolder);
-        _chunks = new ChunkIndex(_cache, _limits);
-    }
 
     /// <summary>Brings the index up to what was in the store when the call began.</summary>
     internal async Task<ChunkIndex> RefreshAsync(CancellationToken cancellationToken)
@@ -100,7 +81,7 @@ internal sealed class VaultIndex : IDisposable
         await _refreshing.WaitAsync(cancellationToken);
         try
         {
-            _condemned = await ReadCollectionsAsync(cancellationToken);
+            await ReadCollectionsAsync(cancellationToken);
             List<string> names = [];
             await foreach (StoredObject found in _store.ListAsync(ObjectNames.Indexes, cancellationToken))
             {
@@ -171,29 +152,6 @@ internal sealed class VaultIndex : IDisposable
         }
     }
 
-    /// <summary>Reads the index objects that only the cache has read so far, to see whether they are still sound.</summary>
-    internal async Task CheckCachedAsync(CancellationToken cancellationToken)
-    {
-        await _refreshing.WaitAsync(cancellationToken);
-        try
-        {
-            foreach (string name in _unseen)
-            {
-                byte[]? bytes = await _store.GetAsync(name, cancellationToken);
-                if (bytes is not null && TryOpen(name, bytes, out _) is { } wrong)
-                {
-                    _damaged[name] = wrong;
-                }
-            }
-
-            _unseen.Clear();
-        }
-        finally
-        {
-            _refreshing.Release();
-        }
-    }
-
     /// <summary>Takes in an index object that a session of this process has just put.</summary>
     /// <param name="known">The index that the session asks; this one's at the time the session began.</param>
     /// <param name="name">The object's name.</param>
@@ -214,10 +172,6 @@ internal sealed class VaultIndex : IDisposable
         }
     }
 
-    /// <summary>Deletes the cache, whoever has made it. The index itself stays as it is.</summary>
-    /// <returns>False when another process was at it.</returns>
-    internal bool DropCache() => _cache.TryDrop(always: true);
-
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -232,8 +186,8 @@ internal sealed class VaultIndex : IDisposable
         Take(known, index, session, own: true);
         if (ReferenceEquals(known, _chunks))
         {
-            _read.Add(name);
-            NoteRead(name, index, spills);
+            _ledger.NoteRead(name);
+            _ledger.NoteEntries(name, index, known.Spills != spills);
             if (known.Spills != spills)
             {
                 Publish(atOnce: true);
@@ -243,79 +197,30 @@ internal sealed class VaultIndex : IDisposable
 
     private ChunkPlace? TryFind(ChunkId id) => _chunks.TryFind(id, out ChunkPlace place, out _) ? place : null;
 
-    private async Task<HashSet<Guid>> ReadCollectionsAsync(CancellationToken cancellationToken)
+    private async Task ReadCollectionsAsync(CancellationToken cancellationToken)
     {
-        HashSet<Guid> condemned = [];
-        HashSet<long> begun = [];
-        HashSet<long> done = [];
-        long generation = 0;
-        DamagedCollection = null;
-        await foreach (StoredObject found in _store.ListAsync(ObjectNames.Collections, cancellationToken))
-        {
-            if (ObjectNames.TryParseNumber(found.Name, ObjectNames.Collections, out long number))
-            {
-                generation = Math.Max(generation, number);
-                _ = (found.Name == ObjectNames.Condemned(number) && begun.Add(number)) || (found.Name == ObjectNames.Done(number) && done.Add(number));
-            }
-        }
-
-        // What a finished generation condemned is either deleted, or was taken back and stays.
-        foreach (long number in begun.Where(number => !done.Contains(number)))
-        {
-            if (!await TryReadCondemnedAsync(ObjectNames.Condemned(number), condemned, cancellationToken))
-            {
-                DamagedCollection = ObjectNames.Condemned(number);
-            }
-        }
-
+        CondemnedPacks now = await _collections.ReadCondemnedAsync(cancellationToken);
         if (_chunks.IsDamaged)
         {
             _cache.TryDrop(always: false); // else it would be taken again
             Forget();
         }
-        else if (_loaded && generation != Generation)
+        else if (_loaded && now.Generation != Generation)
         {
             Forget();
         }
 
-        Generation = generation;
-        return condemned;
+        _condemned = now;
     }
 
     private void Forget()
     {
         _former.Add(_chunks);
         _chunks = new ChunkIndex(_cache, _limits);
-        _read.Clear();
-        _inCache.Clear();
-        _inMemory.Clear();
-        _packsInMemory.Clear();
-        _incomplete.Clear();
-        _unseen.Clear();
+        _ledger = new ReadLedger();
         _damaged.Clear();
         _unreadable.Clear();
         _loaded = false;
-    }
-
-    private async Task<bool> TryReadCondemnedAsync(string name, HashSet<Guid> condemned, CancellationToken cancellationToken)
-    {
-        byte[]? bytes = await _store.GetAsync(name, cancellationToken);
-        return bytes is not null && TryTakeCondemned(_keys.TryOpenEnvelope(EnvelopeKind.Condemned, name, bytes), condemned);
-    }
-
-    private static bool TryTakeCondemned(byte[]? body, HashSet<Guid> condemned)
-    {
-        if (body is null || !PackListBody.TryRead(body, out PackListBody packs))
-        {
-            return false;
-        }
-
-        for (int i = 0; i < packs.Count; i++)
-        {
-            condemned.Add(packs.PackId(i));
-        }
-
-        return true;
     }
 
     private async Task<Dictionary<Guid, long>> ListPacksAsync(CancellationToken cancellationToken)
@@ -343,88 +248,13 @@ internal sealed class VaultIndex : IDisposable
     private void Mark(IndexedPack pack)
     {
         pack.IsPresent = _listed.TryGetValue(pack.Id, out long length) && length == pack.Length;
-        pack.IsCondemned |= _condemned.Contains(pack.Id);
-    }
-
-    /// <summary>Begins with what the cache holds, if it is of this generation and speaks of what is in the store.</summary>
-    private void TakeCache()
-    {
-        CacheContents found = _cache.Load();
-        bool isNewer = found.State is { } state && state.Generation > Generation; // somebody has seen a collection that began after our listing
-        if (found.State is { } sound && sound.Generation == Generation && TryMakePacks(sound) is { } packs)
-        {
-            _chunks.Adopt(packs, found.Runs, sound.Count);
-            foreach (Guid id in sound.Objects)
-            {
-                _read.Add(ObjectNames.Index(id));
-                _unseen.Add(ObjectNames.Index(id));
-                _inCache.Add(id);
-            }
-
-            _incomplete.UnionWith(sound.Packs.Where(pack => !pack.IsComplete).Select(pack => pack.Id));
-        }
-        else if (found.Number != 0)
-        {
-            Array.ForEach(found.Runs, run => run.Dispose());
-            if (isNewer)
-            {
-                _cache.StandBack();
-            }
-            else
-            {
-                _cache.TryDrop(always: false);
-            }
-        }
-    }
-
-    /// <summary>The packs of a cache.</summary>
-    /// <returns>
-    /// Null when one is gone that its records rely on, or a session's key does not open: index objects may know another place for what was in it.
-    /// </returns>
-    private IndexedPack[]? TryMakePacks(CacheState state)
-    {
-        SessionKey?[] sessions = [.. state.Sessions.Select(session => KeyOf(session.Epoch, session.Id, session.WrappedKey))];
-        IndexedPack[] packs = new IndexedPack[state.Packs.Length];
-        for (int i = 0; i < packs.Length; i++)
-        {
-            CachedPack cached = state.Packs[i];
-            if (sessions[cached.Session] is not { } session)
-            {
-                return null;
-            }
-
-            packs[i] = new IndexedPack(cached.Id, cached.Length, session) { IsNamed = cached.IsNamed };
-            Mark(packs[i]);
-            if (cached.WasReliedOn && !packs[i].CanBeReliedOn)
-            {
-                return null;
-            }
-        }
-
-        return packs;
-    }
-
-    /// <summary>A session's key, unwrapped once.</summary>
-    private SessionKey? KeyOf(uint epoch, Guid sessionId, ReadOnlySpan<byte> wrapped)
-    {
-        if (_sessions.TryGetValue(sessionId, out SessionKey? known) && known.Epoch == epoch && wrapped.SequenceEqual(known.Wrapped))
-        {
-            return known;
-        }
-
-        SessionKey? key = _keys.TryUnwrap(epoch, sessionId, wrapped);
-        if (key is not null)
-        {
-            _sessions[sessionId] = key;
-        }
-
-        return key;
+        pack.IsCondemned |= _condemned.Packs.Contains(pack.Id);
     }
 
     private async Task ReadNewAsync(List<string> names, CancellationToken cancellationToken)
     {
         LastRead = 0;
-        foreach (string name in names.Where(name => !_read.Contains(name)))
+        foreach (string name in names.Where(name => !_ledger.HasRead(name)))
         {
             // What is in memory now is in a run after the next spill, and this object's entries are in part.
             int spills = _chunks.Spills;
@@ -444,43 +274,15 @@ internal sealed class VaultIndex : IDisposable
                 Take(name, body, spills);
             }
 
-            _read.Add(name);
+            _ledger.NoteRead(name);
         }
-    }
-
-    /// <summary>Remembers where an object's entries are: in memory, at least in part.</summary>
-    private void NoteRead(string name, IndexBody index, int spillsBefore)
-    {
-        if (_chunks.Spills != spillsBefore)
-        {
-            NoteSpill();
-        }
-
-        if (ObjectNames.TryParseId(name, out Guid id) && ObjectNames.Index(id) == name)
-        {
-            _inMemory.Add(id);
-        }
-
-        for (int i = 0; i < index.PackCount; i++)
-        {
-            _packsInMemory.Add(index.PackId(i));
-            _incomplete.Remove(index.PackId(i));
-        }
-    }
-
-    /// <summary>What had been read whole before a run was written is in the runs.</summary>
-    private void NoteSpill()
-    {
-        _inCache.UnionWith(_inMemory);
-        _inMemory.Clear();
-        _packsInMemory.Clear();
     }
 
     private void Take(string name, ReadOnlyMemory<byte> body, int spillsBefore)
     {
         IndexBody index = new(body.Span);
-        Take(_chunks, index, KeyOf(index.Epoch, index.SessionId, index.WrappedKey)!, own: false);
-        NoteRead(name, index, spillsBefore);
+        Take(_chunks, index, _sessions.TryUnwrap(index.Epoch, index.SessionId, index.WrappedKey)!, own: false);
+        _ledger.NoteEntries(name, index, _chunks.Spills != spillsBefore);
     }
 
     /// <summary>Opens an index object.</summary>
@@ -489,7 +291,7 @@ internal sealed class VaultIndex : IDisposable
     {
         _ = _keys.TryOpenEnvelopeInPlace(EnvelopeKind.Index, name, bytes, out body);
         return !IndexBody.TryRead(body.Span, out IndexBody index) ? $"the index object {name} is damaged"
-            : KeyOf(index.Epoch, index.SessionId, index.WrappedKey) is null ? $"the session key in the index object {name} does not open"
+            : _sessions.TryUnwrap(index.Epoch, index.SessionId, index.WrappedKey) is null ? $"the session key in the index object {name} does not open"
             : null;
     }
 
@@ -539,7 +341,7 @@ internal sealed class VaultIndex : IDisposable
     {
         foreach ((Guid id, long length) in _listed)
         {
-            if ((_chunks.TryFindPack(id, out _) && !_incomplete.Contains(id)) || _unreadable.Contains(id))
+            if ((_chunks.TryFindPack(id, out _) && !_ledger.IsIncomplete(id)) || _unreadable.Contains(id))
             {
                 continue;
             }
@@ -551,62 +353,15 @@ internal sealed class VaultIndex : IDisposable
                 continue;
             }
 
-            SessionKey session = contents.Session;
-            IndexedPack pack = new(id, length, KeyOf(session.Epoch, session.SessionId, session.Wrapped) ?? session); // one key for all packs of a session
+            IndexedPack pack = new(id, length, _sessions.Shared(contents.Session));
             Mark(pack);
             int number = _chunks.AddPack(pack, isNamed: false);
-            _packsInMemory.Add(id);
             foreach (PackEntry entry in contents.Entries)
             {
                 _chunks.Add(entry.Id, number, entry.Offset, entry.SealedLength, entry.Meta);
             }
 
-            _incomplete.Remove(id);
+            _ledger.NotePack(id);
         }
-    }
-
-    /// <summary>Renews the cache when there is something to gain.</summary>
-    /// <param name="atOnce">Only with the runs that there are; the records in memory stay there.</param>
-    private void Publish(bool atOnce)
-    {
-        if (!_cache.Publishes || _chunks.IsDamaged || _chunks.Runs.Count == 0)
-        {
-            return;
-        }
-
-        bool spilled = !atOnce && (_chunks.InMemory >= _limits.Remainder || _inMemory.Count >= WorthAState) && _chunks.TrySpill();
-        if (_chunks.InMemory == 0)
-        {
-            NoteSpill();
-        }
-
-        if (spilled || _chunks.Runs.Any(run => run.TemporaryPath is not null))
-        {
-            _cache.TryPublish(StateNow(), _chunks.Runs);
-        }
-    }
-
-    private CacheState StateNow()
-    {
-        IndexedPack[] packs = _chunks.Packs;
-        List<CachedSession> sessions = [];
-        Dictionary<SessionKey, int> places = [];
-        CachedPack[] cached = new CachedPack[packs.Length];
-        for (int i = 0; i < packs.Length; i++)
-        {
-            SessionKey session = packs[i].Session;
-            if (!places.TryGetValue(session, out int place))
-            {
-                place = sessions.Count;
-                places.Add(session, place);
-                sessions.Add(new CachedSession(session.SessionId, session.Epoch, session.Wrapped));
-            }
-
-            bool isComplete = !_packsInMemory.Contains(packs[i].Id) && !_incomplete.Contains(packs[i].Id);
-            cached[i] = new CachedPack(packs[i].Id, packs[i].Length, place, packs[i].CanBeReliedOn, packs[i].IsNamed, isComplete);
-        }
-
-        return new CacheState(
-            Generation, _chunks.CountInRuns, [.. sessions], cached, [.. _chunks.Runs.Select(run => run.Shape)], [.. _inCache]);
     }
 }

@@ -48,7 +48,7 @@ internal static class RootCopies
         bool taken = await TryPutPrimaryAsync(store, name, content, cancellationToken);
         if (taken)
         {
-            _ = await TryPutCopyAsync(store, name, content, cancellationToken);
+            _ = await TryPutCopyAsync(store, name, content);
         }
 
         return taken;
@@ -59,22 +59,25 @@ internal static class RootCopies
     internal static async Task<bool> TryPutPrimaryAsync(IObjectStore store, string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
         await store.GetAsync(CopyOf(name), cancellationToken) is null && await store.TryPutAsync(name, content, cancellationToken);
 
-    /// <summary>Puts the copy of a root that has taken effect already: that this fails is no failure of what was done.</summary>
+    /// <summary>
+    /// Puts the copy of a root that has taken effect already: that the store fails is no failure of what was done, and
+    /// who gives up now is too late, so it can't be cancelled.
+    /// </summary>
     /// <returns>False when the vault has to do without; verification says so and a repair makes it.</returns>
-    internal static async Task<bool> TryPutCopyAsync(IObjectStore store, string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+    internal static async Task<bool> TryPutCopyAsync(IObjectStore store, string name, ReadOnlyMemory<byte> content)
     {
         try
         {
-            await store.PutAsync(CopyOf(name), content, cancellationToken);
-            if (await store.GetAsync(name, cancellationToken) is not null)
+            await store.PutAsync(CopyOf(name), content, CancellationToken.None);
+            if (await store.GetAsync(name, CancellationToken.None) is not null)
             {
                 return true;
             }
 
-            await store.DeleteAsync(CopyOf(name), cancellationToken); // its primary was removed while we slept: a copy would bring it back
+            await store.DeleteAsync(CopyOf(name), CancellationToken.None); // its primary was removed while we slept: a copy would bring it back
             return false;
         }
-        catch (Exception failure) when (failure is QuenchException or OperationCanceledException)
+        catch (QuenchException)
         {
             return false;
         }

@@ -21,7 +21,7 @@ internal sealed class IndexRebuild(IObjectStore store, VaultKeys keys, VaultInde
 
     private readonly Dictionary<SessionKey, List<NamedPack>> _unwritten = []; // by the key that an index object of them carries
     private readonly Dictionary<string, NamedPack[]> _written = new(StringComparer.Ordinal);
-    private readonly Dictionary<Guid, SessionKey> _sessions = [];
+    private readonly SessionKeys _sessions = new(keys);
     private readonly List<string> _unreadable = [];
     private long _unwrittenEntries;
     private int _packs;
@@ -87,14 +87,7 @@ internal sealed class IndexRebuild(IObjectStore store, VaultKeys keys, VaultInde
 
     private void Collect(Guid id, int length, PackContents contents)
     {
-        // Each pack carries its session's key; one object of the key is enough for all packs of the session.
-        SessionKey session = contents.Session;
-        if (_sessions.TryGetValue(session.SessionId, out SessionKey? same) && same.Epoch == session.Epoch && same.Wrapped.AsSpan().SequenceEqual(session.Wrapped))
-        {
-            session = same;
-        }
-
-        _sessions[session.SessionId] = session;
+        SessionKey session = _sessions.Shared(contents.Session); // one object of the key is enough for all packs of the session
         if (!_unwritten.TryGetValue(session, out List<NamedPack>? packs))
         {
             _unwritten.Add(session, packs = []);

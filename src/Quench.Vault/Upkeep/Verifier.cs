@@ -20,9 +20,13 @@ internal sealed class Verifier(
     private readonly List<string> _withoutCopy = [];
     private readonly ConcurrentQueue<VaultDamage> _damage = [];
     private readonly ConcurrentDictionary<ChunkId, string> _bad = []; // chunks that can't be read, and why
-    private readonly IdTable _needed = new(); // data chunks and pages that the points reach
+    private readonly OrdinalSet _needed = new(); // data chunks and pages that the points reach, by their numbers in the index below
+    private readonly HashSet<ChunkId> _unknown = []; // those that it does not know
+    private readonly HashSet<Guid> _neededPacks = []; // where they are
+    private readonly ConcurrentDictionary<Guid, long> _unopened = []; // packs whose directory does not open, with their lengths
     private readonly List<string> _foreign = [];
     private readonly HashSet<Guid> _withParity = []; // packs that have a parity object
+    private ChunkIndex _known = index.Chunks; // as it was when the maps were walked: a refresh may put another one in its place
     private long _readBytes;
     private long _donePacks;
     private int _packs;
@@ -40,6 +44,7 @@ internal sealed class Verifier(
         await index.CheckCachedAsync(cancellationToken);
         HashSet<Guid> indexed = Settings.IsNone ? [] : [.. index.Chunks.Packs.Select(pack => pack.Id)];
         await index.RecoverAsync(cancellationToken);
+        _known = index.Chunks;
         List<RecoveryPoint> points = [.. only is null ? listing.Points : [only]];
         CheckPoints(points);
         if (only is null)
@@ -55,11 +60,12 @@ internal sealed class Verifier(
         {
             await CheckMapsAsync(points, cancellationToken);
             await CheckPacksAsync(level, everything: only is null, cancellationToken);
+            await CheckUnopenedAsync(points, cancellationToken);
             await NameBadChunksAsync(points, cancellationToken);
         }
 
         IReadOnlyList<VaultDamage> damage = await CollectedSince.WithoutForgottenAsync([.. _damage], catalog, cancellationToken);
-        return new VerifyReport(level, points.Count, _packs, _needed.Count, _readBytes, damage)
+        return new VerifyReport(level, points.Count, _packs, _needed.Count + _unknown.Count, _readBytes, damage)
         {
             Foreign = _foreign,
             WithoutCopy = _withoutCopy,
@@ -245,7 +251,7 @@ internal sealed class Verifier(
         {
             MapWalk walk = new(chunks, volume, chunkSize)
             {
-                Enter = (id, _, _) => _needed.TryAdd(id, out _), // what is below a page that has been seen has been seen
+                Enter = (id, _, _) => IsNew(id, out _), // what is below a page that has been seen has been seen
                 Chunk = (id, _, length) => CheckChunk(id, length),
                 Unreadable = (id, why, _) => _bad.TryAdd(id, why),
             };
@@ -256,12 +262,12 @@ internal sealed class Verifier(
 
     private void CheckChunk(ChunkId id, int length)
     {
-        if (!_needed.TryAdd(id, out _))
+        if (!IsNew(id, out ChunkPlace? found))
         {
             return;
         }
 
-        if (!index.Chunks.TryFind(id, out ChunkPlace place, out _))
+        if (found is not { } place)
         {
             _bad.TryAdd(id, "no pack holds it");
         }
@@ -275,11 +281,29 @@ internal sealed class Verifier(
         }
     }
 
+    /// <summary>Takes in what a point needs.</summary>
+    /// <param name="id">A chunk or page.</param>
+    /// <param name="found">Its place, if the index knows one.</param>
+    /// <returns>False when it had been taken in before.</returns>
+    private bool IsNew(ChunkId id, out ChunkPlace? found)
+    {
+        if (!_known.TryFind(id, out ChunkPlace place, out int ordinal))
+        {
+            found = null;
+            return _unknown.Add(id);
+        }
+
+        found = place;
+        _neededPacks.Add(place.Pack.Id);
+        return _needed.Add(ordinal);
+    }
+
+    private bool IsNeeded(ChunkId id) => _known.TryFind(id, out _, out int ordinal) ? _needed.Contains(ordinal) : _unknown.Contains(id);
+
     private async Task CheckPacksAsync(VerifyLevel level, bool everything, CancellationToken cancellationToken)
     {
-        HashSet<Guid>? wanted = everything ? null : PacksOfNeeded();
         List<KeyValuePair<Guid, long>> packs = [.. index.Listed
-            .Where(pack => (wanted is null || wanted.Contains(pack.Key)) && (Part is not { } part || part.Holds(pack.Key)))];
+            .Where(pack => (everything || _neededPacks.Contains(pack.Key)) && (Part is not { } part || part.Holds(pack.Key)))];
         _packs = packs.Count;
         ParallelOptions lanes = new() { MaxDegreeOfParallelism = Environment.ProcessorCount, CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(packs, lanes, async (pack, token) =>
@@ -288,20 +312,6 @@ internal sealed class Verifier(
             long done = Interlocked.Increment(ref _donePacks);
             progress?.Report(new VerifyProgress(level >= VerifyLevel.Data ? "data" : "structure", done, packs.Count, Interlocked.Read(ref _readBytes)));
         });
-    }
-
-    private HashSet<Guid> PacksOfNeeded()
-    {
-        HashSet<Guid> packs = [];
-        for (int i = 0; i < _needed.Count; i++)
-        {
-            if (index.Chunks.TryFind(_needed[i], out ChunkPlace place, out _))
-            {
-                packs.Add(place.Pack.Id);
-            }
-        }
-
-        return packs;
     }
 
     private async Task CheckPackAsync(Guid id, long length, VerifyLevel level, bool everything, CancellationToken cancellationToken)
@@ -315,15 +325,14 @@ internal sealed class Verifier(
         if (contents is null)
         {
             Report($"the directory of {ObjectNames.Pack(id)} does not open: the pack is damaged");
-        }
-        else
-        {
-            CheckAgreement(id, contents);
+            _ = level >= VerifyLevel.Data && _unopened.TryAdd(id, length);
+            return;
         }
 
+        CheckAgreement(id, contents);
         if (level >= VerifyLevel.Data)
         {
-            await CheckPackDataAsync(id, length, contents, everything, cancellationToken);
+            await CheckPackDataAsync(id, length, contents, everything, hasDirectory: true, cancellationToken);
         }
     }
 
@@ -340,7 +349,8 @@ internal sealed class Verifier(
         }
     }
 
-    private async Task CheckPackDataAsync(Guid id, long length, PackContents? contents, bool everything, CancellationToken cancellationToken)
+    private async Task CheckPackDataAsync(
+        Guid id, long length, PackContents contents, bool everything, bool hasDirectory, CancellationToken cancellationToken)
     {
         byte[] rented = ArrayPool<byte>.Shared.Rent(checked((int)length));
         try
@@ -350,7 +360,7 @@ internal sealed class Verifier(
             {
                 await ReportUnlessCollectedAsync(id, cancellationToken);
             }
-            else if (CheckChunks(id, pack, contents ?? FromIndex(id), everything, cancellationToken) && contents is not null)
+            else if (CheckChunks(id, pack, contents, everything, cancellationToken) && hasDirectory)
             {
                 await CheckParityAsync(id, pack, cancellationToken);
             }
@@ -369,40 +379,62 @@ internal sealed class Verifier(
         }
     }
 
-    /// <summary>What the index knows of a pack whose own directory is damaged: its chunks may still be whole.</summary>
-    private PackContents? FromIndex(Guid id)
+    /// <summary>
+    /// Looks into packs whose own directory is damaged by what the index knows of them: their chunks may still be whole. The maps are walked again for it,
+    /// because the index finds chunks by their ids and not by their packs.
+    /// </summary>
+    private async Task CheckUnopenedAsync(List<RecoveryPoint> points, CancellationToken cancellationToken)
     {
-        if (!index.Chunks.TryFindPack(id, out IndexedPack? pack))
+        if (_unopened.IsEmpty)
         {
-            return null;
+            return;
         }
 
-        List<PackEntry> entries = [];
-        for (int i = 0; i < _needed.Count; i++)
+        OrdinalSet met = new();
+        Dictionary<Guid, (SessionKey Session, List<PackEntry> Entries)> packs = [];
+        bool Note(ChunkId id)
         {
-            if (index.Chunks.TryFind(_needed[i], out ChunkPlace place, out _) && place.Pack.Id == id)
+            bool isNew = _known.TryFind(id, out ChunkPlace place, out int ordinal) && met.Add(ordinal);
+            if (isNew && _unopened.ContainsKey(place.Pack.Id))
             {
-                entries.Add(new PackEntry(_needed[i], place.Offset, place.SealedLength, place.Meta));
+                packs.TryAdd(place.Pack.Id, (place.Pack.Session, []));
+                packs[place.Pack.Id].Entries.Add(new PackEntry(id, place.Offset, place.SealedLength, place.Meta));
             }
+
+            return isNew;
         }
 
-        return new PackContents(pack.Session, [.. entries]);
+        foreach (VolumeRecord volume in points.SelectMany(point => point.Volumes))
+        {
+            MapWalk walk = new(chunks, volume, chunkSize)
+            {
+                Enter = (id, _, _) => Note(id),
+                Chunk = (id, _, _) => Note(id),
+                Unreadable = static (_, _, _) => { }, // that has been told
+            };
+            await walk.RunAsync(cancellationToken);
+        }
+
+        foreach ((Guid id, (SessionKey session, List<PackEntry> entries)) in packs)
+        {
+            await CheckPackDataAsync(id, _unopened[id], new PackContents(session, [.. entries]), everything: true, hasDirectory: false, cancellationToken);
+        }
     }
 
     /// <returns>Whether all that was looked at opens.</returns>
-    private bool CheckChunks(Guid id, ReadOnlyMemory<byte> pack, PackContents? contents, bool everything, CancellationToken cancellationToken)
+    private bool CheckChunks(Guid id, ReadOnlyMemory<byte> pack, PackContents contents, bool everything, CancellationToken cancellationToken)
     {
         bool sound = true;
         ChunkOpener opener = openers.Rent();
         byte[] plaintext = ArrayPool<byte>.Shared.Rent(Math.Max(chunkSize, MapTree.PageSize));
         try
         {
-            foreach (PackEntry entry in contents?.Entries ?? [])
+            foreach (PackEntry entry in contents.Entries)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                if (everything || _needed.Find(entry.Id) >= 0)
+                if (everything || IsNeeded(entry.Id))
                 {
-                    sound &= CheckChunkData(id, pack.Span, contents!, entry, opener, plaintext);
+                    sound &= CheckChunkData(id, pack.Span, contents, entry, opener, plaintext);
                 }
             }
 
@@ -426,7 +458,7 @@ internal sealed class Verifier(
         }
 
         string why = $"{ObjectNames.Pack(id)} is damaged there, at offset {entry.Offset}";
-        bool relied = _needed.Find(entry.Id) >= 0 && index.Chunks.TryFind(entry.Id, out ChunkPlace place, out _) && place.Pack.Id == id;
+        bool relied = IsNeeded(entry.Id) && index.Chunks.TryFind(entry.Id, out ChunkPlace place, out _) && place.Pack.Id == id;
         if (relied)
         {
             _bad.TryAdd(entry.Id, why);

@@ -97,10 +97,10 @@ public sealed class KeyCommandTests : IDisposable
         await DoneAsync("vault", "key", "add");
         string second = _host.LastLine;
         await RefusedAsync(1, "VAULT-066", "vault", "key", "remove", "zz");
-        await RefusedAsync(2, "CLI-114", "vault", "key", "remove", second[..8]);
+        await RefusedAsync(2, "CLI-108", "vault", "key", "remove", second[..8]);
         Assert.Contains("stays   recovery code", _host.Error.ToString(), StringComparison.Ordinal);
         _host.Type("no", "yes");
-        await RefusedAsync(1, "CLI-115", "vault", "key", "remove", second);
+        await RefusedAsync(1, "CLI-109", "vault", "key", "remove", second);
         await DoneAsync("vault", "key", "remove", second);
         string code = (await ListAsync()).Single(slot => !slot.GetProperty("used_now").GetBoolean()).GetProperty("slot").GetString()!;
         await DoneAsync("vault", "key", "remove", code, "--yes", "--json");
@@ -130,6 +130,9 @@ public sealed class KeyCommandTests : IDisposable
     [InlineData("vault")]
     [InlineData("vault", "key")]
     [InlineData("vault", "key", "remove")]
+    [InlineData("vault", "key", "add", "--unknown")]
+    [InlineData("vault", "prune", "--unknown")]
+    [InlineData("serve", "point")]
     [InlineData("vault", "key", "add", "--new-key-file", "x", "--recovery-code")]
     public async Task A_line_that_is_not_understood_points_at_the_right_help(params string[] args)
     {

@@ -29,7 +29,7 @@ public sealed class RetentionCommandTests : IDisposable
         Assert.Equal(2, Count("stays"));
         Assert.Contains("last", _host.Output.ToString(), StringComparison.Ordinal);
         Assert.Equal(ExitCodes.Usage, await _host.RunAsync(Token, "forget", "--keep-last", "2"));
-        Assert.Contains("CLI-122", _host.Error.ToString(), StringComparison.Ordinal);
+        Assert.Contains("CLI-108", _host.Error.ToString(), StringComparison.Ordinal);
         _host.Type("no");
         Assert.Equal(ExitCodes.Failed, await _host.RunAsync(Token, "forget", "--keep-last", "2"));
         _host.Type("yes");

@@ -208,6 +208,52 @@ public sealed class VolumeCaptureTests
     }
 
     [Fact]
+    public async Task A_proved_backup_whose_session_a_collection_revoked_begins_again_and_makes_its_point()
+    {
+        Volume volume = Volume.Full(TestSeed.NewRandom(), 4 * Mebibyte);
+        await using BackupVault vault = await TestVault.NewAsync(Token);
+        ScriptedSnapshot snapshot = await CollectedAtReadAsync(vault, volume, number: 3);
+        CaptureResult result = await CaptureAsync(vault, volume, snapshot: snapshot, prove: true, lanes: 1);
+        Assert.Empty(snapshot.Released);
+        Assert.Equal(result.Point.Id, Assert.Single(await vault.ListPointsAsync(Token)).Id);
+        Assert.NotNull(result.Volume.Proof);
+        Assert.Equal(volume.Expected, await ReadImageAsync(vault, result.Volume));
+        Assert.True((await vault.VerifyAsync(null, VerifyLevel.Data, null, Token)).IsSound);
+    }
+
+    [Fact]
+    public async Task Without_a_proof_what_was_read_is_gone_from_the_snapshot_so_a_revoked_backup_says_so_and_ends()
+    {
+        Volume volume = Volume.Full(TestSeed.NewRandom(), 4 * Mebibyte);
+        await using BackupVault vault = await TestVault.NewAsync(Token);
+        ScriptedSnapshot snapshot = await CollectedAtReadAsync(vault, volume, number: 3);
+        QuenchException failure = await Assert.ThrowsAsync<QuenchException>(() => CaptureAsync(vault, volume, snapshot: snapshot, lanes: 1));
+        Assert.Equal(("VAULT-031", true), (failure.Code, failure.CanRetry));
+        await DemandEmptyAndUsableAsync(vault, volume);
+    }
+
+    /// <summary>A snapshot during whose read of a number a point is forgotten and collected: one that held the same content, so the backup relies on what goes.</summary>
+    private static async Task<ScriptedSnapshot> CollectedAtReadAsync(BackupVault vault, Volume volume, int number)
+    {
+        CaptureResult old = await CaptureAsync(vault, volume);
+        ScriptedSnapshot snapshot = volume.Snapshot();
+        bool collected = false;
+        snapshot.BeforeRead = async (at, _, _) =>
+        {
+            if (at == number && !collected)
+            {
+                collected = true;
+                ForgetPlan plan = await vault.PlanForgetAsync(new ForgetRequest { Points = [old.Point.Id.ToString("N")] }, Token);
+                await vault.ForgetAsync(plan, Enum.GetValues<ForgetConcernKind>(), "test", Token);
+                PruneReport report = await vault.PruneAsync(await vault.PlanPruneAsync(new PruneSettings(), null, Token), null, Token);
+                Assert.Equal(1, report.RevokedSessions);
+                Assert.NotEqual(0, report.DeletedPacks);
+            }
+        };
+        return snapshot;
+    }
+
+    [Fact]
     public async Task A_proof_catches_a_reader_that_answers_one_byte_differently_and_commits_nothing()
     {
         Random random = TestSeed.NewRandom();

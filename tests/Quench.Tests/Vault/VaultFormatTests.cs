@@ -1,8 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.RegularExpressions;
-using Quench.Vault;
 using Quench.Vault.Format;
-using Quench.Vault.Index;
 using Xunit;
 using static Quench.Tests.Vault.VaultLab;
 
@@ -94,27 +92,6 @@ public sealed partial class VaultFormatTests
         }
 
         Assert.False(new ChunkMeta(0).IsValid);
-    }
-
-    [Fact]
-    public void The_id_table_agrees_with_a_dictionary_and_stays_small()
-    {
-        IdTable table = new();
-        Dictionary<ChunkId, int> model = [];
-        Random random = new(4);
-        byte[] bytes = new byte[32];
-        for (int i = 0; i < 200_000; i++)
-        {
-            System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(bytes, random.Next(150_000));
-            ChunkId id = ChunkId.From(SHA256.HashData(bytes));
-            bool added = table.TryAdd(id, out int ordinal);
-            Assert.Equal(model.TryAdd(id, model.Count), added);
-            Assert.Equal(model[id], ordinal);
-        }
-
-        Assert.Equal(model.Count, table.Count);
-        Assert.All(model, pair => Assert.Equal(pair.Key, table[table.Find(pair.Key)]));
-        Assert.Equal(-1, table.Find(ChunkId.From(SHA256.HashData([1]))));
     }
 
     [GeneratedRegex(@"^#{2,3} (\d+(?:\.\d+)?)\.? ", RegexOptions.Multiline)]

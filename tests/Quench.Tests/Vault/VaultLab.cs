@@ -76,7 +76,8 @@ internal static class VaultLab
             Token);
     }
 
-    internal static async Task<VolumeRecord> ImageAsync(BackupVault vault, BackupSession session, byte[] content, string name)
+    internal static async Task<VolumeRecord> ImageAsync(
+        BackupVault vault, BackupSession session, byte[] content, string name, Compression compression = Compression.Standard)
     {
         int size = vault.Info.ChunkSize;
         int chunks = (content.Length + size - 1) / size;
@@ -90,7 +91,7 @@ internal static class VaultLab
         }
 
         ImageWriter image = session.NewImage(content.Length, toCome);
-        using ChunkSealer sealer = session.NewSealer();
+        using ChunkSealer sealer = session.NewSealer(compression);
         for (long i = toCome.NextSet(0); i >= 0; i = i + 1 < chunks ? toCome.NextSet(i + 1) : -1)
         {
             ReadOnlyMemory<byte> chunk = Chunk(content, (int)i, size);

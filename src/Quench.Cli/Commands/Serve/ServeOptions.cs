@@ -109,7 +109,7 @@ internal sealed class ServeOptions
         {
             return listen is null
                 ? new UnixDomainSocketEndPoint(Path.GetFullPath(path))
-                : throw Misused("--socket and --listen exclude each other");
+                : throw Misused(parsed, "--socket and --listen exclude each other");
         }
 
         if (listen is null)
@@ -119,7 +119,7 @@ internal sealed class ServeOptions
 
         return IPAddress.TryParse(listen, out IPAddress? address) ? new IPEndPoint(address, DefaultPort)
             : IPEndPoint.TryParse(listen, out IPEndPoint? endPoint) ? endPoint
-            : throw Misused(string.Create(CultureInfo.InvariantCulture, $"\"{listen}\" is not ADDRESS or ADDRESS:PORT, with an address in numbers"));
+            : throw Misused(parsed, string.Create(CultureInfo.InvariantCulture, $"\"{listen}\" is not ADDRESS or ADDRESS:PORT, with an address in numbers"));
     }
 
     private X509Certificate2? LoadCertificate(ParseResult parsed)
@@ -127,7 +127,7 @@ internal sealed class ServeOptions
         (string? certificate, string? key) = (parsed.GetValue(_certificate), parsed.GetValue(_key));
         if (certificate is null)
         {
-            return key is null && parsed.GetValue(_authority) is null ? null : throw Misused("--tls-key and --tls-authority need --tls-certificate");
+            return key is null && parsed.GetValue(_authority) is null ? null : throw Misused(parsed, "--tls-key and --tls-authority need --tls-certificate");
         }
 
         return Load(certificate, () => X509Certificate2.CreateFromPemFile(certificate, key ?? certificate));
@@ -163,5 +163,6 @@ internal sealed class ServeOptions
         }
     }
 
-    private static QuenchException Misused(string message) => new("CLI-143", message, "see `quench serve --help`") { ExitCode = ExitCodes.Usage };
+    private static QuenchException Misused(ParseResult parsed, string message) =>
+        new("CLI-143", message, $"see `{CommandPath.Of(parsed)} --help`") { ExitCode = ExitCodes.Usage };
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using Quench.Blocks;
 using Quench.Cli.Output;
 using Quench.Vault;
 
@@ -70,33 +69,12 @@ internal sealed class PruneCommand
         PruneReport report = PruneReport.Nothing;
         if (!plan.IsEmpty)
         {
-            DemandYes(plan, parsed.GetValue(_yes));
+            Consent.Demand(
+                _host, parsed.GetValue(_yes), "What no recovery point needs will be deleted.", $"delete {plan.DeadPacks + plan.RepackedPacks} packs");
             report = await open.Vault.PruneAsync(plan, display, cancellationToken);
         }
 
         PruneText.Tell(_host, report, json);
         return ExitCodes.Done;
-    }
-
-    private void DemandYes(PrunePlan plan, bool yes)
-    {
-        if (yes)
-        {
-            return;
-        }
-
-        if (_host.Terminal is not { } terminal)
-        {
-            throw new QuenchException("CLI-122", $"this would delete {plan.DeadPacks + plan.RepackedPacks} packs, and nobody is here to be asked", "say --yes if that is what you want")
-            {
-                Effect = "nothing was deleted",
-                ExitCode = ExitCodes.Usage,
-            };
-        }
-
-        if (!terminal.Confirm("What no recovery point needs will be deleted."))
-        {
-            throw new QuenchException("CLI-109", "not confirmed, so nothing was done");
-        }
     }
 }

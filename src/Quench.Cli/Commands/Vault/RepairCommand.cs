@@ -49,7 +49,8 @@ internal sealed class RepairCommand
             if (plan.ChangesAnything)
             {
                 Write(_host.Error, plan, wouldBe: true);
-                DemandConsent(open.Location);
+                Consent.Demand(
+                    _host, yes: false, $"The damaged files in {open.Location} will be replaced, and set aside.", $"replace damaged files in {open.Location}");
             }
         }
 
@@ -88,23 +89,6 @@ internal sealed class RepairCommand
         activity.Begin(JobPhase.Verifying, 0);
         await using ProgressDisplay display = new(_host, activity, json);
         return await vault.RepairAsync(options, new Relay(activity), cancellationToken);
-    }
-
-    private void DemandConsent(string location)
-    {
-        if (_host.Terminal is not { } terminal)
-        {
-            throw new QuenchException("CLI-108", $"this would replace damaged files in {location}, and nobody is here to be asked", "say --yes if that is what you want")
-            {
-                Effect = "nothing was written",
-                ExitCode = ExitCodes.Usage,
-            };
-        }
-
-        if (!terminal.Confirm($"The damaged files in {location} will be replaced, and set aside."))
-        {
-            throw new QuenchException("CLI-109", "not confirmed, so nothing was done");
-        }
     }
 
     private void Tell(RepairReport report, bool json, bool wouldBe)

@@ -1,5 +1,10 @@
+using System.Globalization;
+using System.Text;
 using Quench.Tests.Faults;
 using Quench.Vault;
+using Quench.Vault.Format;
+using Quench.Vault.Keys;
+using Quench.Vault.Packs;
 using Quench.Vault.Stores;
 using Xunit;
 using static Quench.Tests.Vault.VaultLab;
@@ -39,15 +44,32 @@ internal sealed class CollectionLab : IAsyncDisposable
         return content;
     }
 
-    internal async Task<RecoveryPoint> BackupAsync(byte[] content, string name = "disk")
+    /// <summary>Chunks that nothing else has and that compress, the more the harder one tries.</summary>
+    internal static byte[] Text(int seed, int chunks)
     {
-        await using BackupSession session = await Vault.BeginAsync("host", Token);
-        return await CommitAsync(session, content, name);
+        Random random = new(seed);
+        string[] words = [.. Enumerable.Range(0, 300).Select(_ => random.Next(100_000).ToString(CultureInfo.InvariantCulture))];
+        byte[] content = new byte[chunks * ChunkSize];
+        for (int at = 0; at < content.Length;)
+        {
+            byte[] word = Encoding.ASCII.GetBytes(words[random.Next(words.Length)]);
+            word.AsSpan(0, Math.Min(word.Length, content.Length - at)).CopyTo(content.AsSpan(at));
+            at += word.Length;
+        }
+
+        return content;
     }
 
-    internal async Task<RecoveryPoint> CommitAsync(BackupSession session, byte[] content, string name = "disk")
+    internal async Task<RecoveryPoint> BackupAsync(byte[] content, string name = "disk", Compression compression = Compression.Standard)
     {
-        VolumeRecord volume = await ImageAsync(Vault, session, content, name);
+        await using BackupSession session = await Vault.BeginAsync("host", Token);
+        return await CommitAsync(session, content, name, compression);
+    }
+
+    internal async Task<RecoveryPoint> CommitAsync(
+        BackupSession session, byte[] content, string name = "disk", Compression compression = Compression.Standard)
+    {
+        VolumeRecord volume = await ImageAsync(Vault, session, content, name, compression);
         Clock.Advance(TimeSpan.FromMinutes(1));
         return await session.CommitAsync(new PointDraft { Host = "host", Instant = Clock.GetUtcNow(), Volumes = [volume] }, Token);
     }
@@ -62,6 +84,21 @@ internal sealed class CollectionLab : IAsyncDisposable
     {
         vault ??= Vault;
         return await vault.PruneAsync(await vault.PlanPruneAsync(settings ?? new PruneSettings(), null, Token), null, Token);
+    }
+
+    /// <summary>What the directories of all packs say.</summary>
+    internal async Task<Dictionary<ChunkId, PackEntry>> EntriesAsync()
+    {
+        using VaultKeys keys = (await VaultOpening.OpenAsync(Store, Password, Token)).Keys;
+        Dictionary<ChunkId, PackEntry> entries = [];
+        await foreach (StoredObject found in Store.ListAsync(ObjectNames.Packs, Token))
+        {
+            Assert.True(ObjectNames.TryParseId(found.Name, out Guid pack));
+            PackContents contents = (await PackReader.TryReadAsync(Store, keys, pack, found.Length, Token))!;
+            contents.Entries.ToList().ForEach(entry => entries[entry.Id] = entry);
+        }
+
+        return entries;
     }
 
     internal async Task<List<string>> NamesAsync(string prefix = "") =>

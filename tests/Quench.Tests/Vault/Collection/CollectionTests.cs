@@ -1,6 +1,7 @@
 using Quench.Blocks;
 using Quench.Vault;
 using Quench.Vault.Format;
+using Quench.Vault.Packs;
 using Xunit;
 using static Quench.Tests.Vault.Collection.CollectionLab;
 using static Quench.Tests.Vault.VaultLab;
@@ -82,6 +83,25 @@ public sealed class CollectionTests
         await using BackupVault fresh = await lab.OpenAsync();
         Assert.Empty((await fresh.VerifyAsync(null, VerifyLevel.Data, null, Token)).Damage);
         await lab.CheckAsync((stays, part));
+    }
+
+    [Theory]
+    [InlineData(Compression.None)]
+    [InlineData(Compression.Smallest)]
+    public async Task What_is_written_anew_stays_compressed_as_it_was(Compression compression)
+    {
+        await using CollectionLab lab = await NewAsync();
+        byte[] kept = Text(1, 3);
+        RecoveryPoint both = await lab.BackupAsync([.. kept, .. Noise(2, 9)], compression: compression);
+        RecoveryPoint some = await lab.BackupAsync(kept, "part");
+        await lab.ForgetAsync(both);
+        Dictionary<ChunkId, PackEntry> before = await lab.EntriesAsync();
+        Assert.Equal(1, (await lab.PruneAsync()).RepackedPacks);
+        Dictionary<ChunkId, PackEntry> after = await lab.EntriesAsync();
+        Assert.Equal(3, after.Values.Count(entry => entry.Meta.Type == ChunkMeta.DataType));
+        Assert.All(after, pair => Assert.Equal((before[pair.Key].Meta, before[pair.Key].SealedLength), (pair.Value.Meta, pair.Value.SealedLength)));
+        Assert.All(after.Values.Where(entry => entry.Meta.Type == ChunkMeta.DataType), entry => Assert.Equal(compression != Compression.None, entry.Meta.IsZstd));
+        await lab.CheckAsync((some, kept));
     }
 
     [Fact]

@@ -52,6 +52,36 @@ public sealed class RootCopiesTests : IAsyncDisposable
         Assert.True(tried > 300);
     }
 
+    /// <summary>Who gives up when the commit key is durable is too late: the point exists, is reported, and is whole.</summary>
+    [Fact]
+    public async Task A_point_that_was_committed_is_not_cancelled_any_more()
+    {
+        await MakeVaultAsync();
+        using CancellationTokenSource giveUp = new();
+        await using BackupVault vault = await OpenAsync(new GivingUpStore(_store, "commits/", giveUp));
+        await using BackupSession session = await vault.BeginAsync("host", Token);
+        VolumeRecord volume = await ImageAsync(vault, session, s_second, "third");
+        RecoveryPoint point = await session.CommitAsync(
+            new PointDraft { Host = "host", Instant = TimeProvider.System.GetUtcNow(), Volumes = [volume] }, giveUp.Token);
+        Assert.True(giveUp.IsCancellationRequested);
+        Assert.NotNull(await _store.GetAsync(RootCopies.CopyOf(ObjectNames.Commit(session.Id)), Token));
+        Assert.Contains(await vault.ListPointsAsync(Token), listed => listed.Id == point.Id);
+    }
+
+    /// <summary>Before that, a cancellation stays one.</summary>
+    [Fact]
+    public async Task A_point_whose_manifest_has_just_been_put_can_be_given_up()
+    {
+        await MakeVaultAsync();
+        using CancellationTokenSource giveUp = new();
+        await using BackupVault vault = await OpenAsync(new GivingUpStore(_store, "points/", giveUp));
+        await using BackupSession session = await vault.BeginAsync("host", Token);
+        VolumeRecord volume = await ImageAsync(vault, session, s_second, "third");
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => session.CommitAsync(
+            new PointDraft { Host = "host", Instant = TimeProvider.System.GetUtcNow(), Volumes = [volume] }, giveUp.Token));
+        Assert.Equal(2, (await vault.ListPointsAsync(Token)).Count);
+    }
+
     [Fact]
     public async Task When_both_objects_of_a_root_are_damaged_that_is_said_and_nothing_is_touched()
     {
@@ -276,6 +306,44 @@ public sealed class RootCopiesTests : IAsyncDisposable
             Assert.Equal([root], repair.Lost);
             Assert.Equal(damaged, await SnapshotAsync(store));
         }
+    }
+
+    /// <summary>A store whose user gives up right after an object below a prefix has been put.</summary>
+    private sealed class GivingUpStore(IObjectStore inner, string prefix, CancellationTokenSource giveUp) : IObjectStore
+    {
+        public string Location => inner.Location;
+
+        public async Task PutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            await inner.PutAsync(name, content, cancellationToken);
+            await AfterAsync(name);
+        }
+
+        public async Task<bool> TryPutAsync(string name, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            bool put = await inner.TryPutAsync(name, content, cancellationToken);
+            await AfterAsync(name);
+            return put;
+        }
+
+        public Task<byte[]?> GetAsync(string name, CancellationToken cancellationToken)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            return inner.GetAsync(name, cancellationToken);
+        }
+
+        public ValueTask<bool> TryReadAsync(string name, long offset, Memory<byte> into, CancellationToken cancellationToken) =>
+            inner.TryReadAsync(name, offset, into, cancellationToken);
+
+        public IAsyncEnumerable<StoredObject> ListAsync(string prefix, CancellationToken cancellationToken) => inner.ListAsync(prefix, cancellationToken);
+
+        public Task DeleteAsync(string name, CancellationToken cancellationToken) => inner.DeleteAsync(name, cancellationToken);
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+        private Task AfterAsync(string name) => name.StartsWith(prefix, StringComparison.Ordinal) ? giveUp.CancelAsync() : Task.CompletedTask;
     }
 
     /// <summary>A store that can't read one object.</summary>

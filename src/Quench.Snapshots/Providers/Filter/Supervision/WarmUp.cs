@@ -80,7 +80,7 @@ internal static class WarmUp
     {
         using NativeBlock block = new();
         ControlRequest request = new() { Op = "prepare", MemoryBytes = DiskBytes, CapBytes = DiskBytes };
-        ActiveSnapshot snapshot = ActiveSnapshot.Prepare(volume, request);
+        ActiveSnapshot snapshot = ActiveSnapshot.Prepare(volume, request, static _ => { });
         volume.Activate(snapshot, TimeSpan.FromSeconds(1));
         SnapshotFile file = new(volume, snapshot);
         for (int round = 0; round < Rounds; round++)
