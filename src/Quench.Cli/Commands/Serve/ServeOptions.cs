@@ -163,5 +163,6 @@ internal sealed class ServeOptions
         }
     }
 
-    private static QuenchException Misused(string message) => new("CLI-143", message, "see `quench serve --help`") { ExitCode = ExitCodes.Usage };
+    /// <summary>CLI-143: options that make no sense together.</summary>
+    public static QuenchException Misused(string message) => new("CLI-143", message, "see `quench serve --help`") { ExitCode = ExitCodes.Usage };
 }
