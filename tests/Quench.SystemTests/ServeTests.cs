@@ -46,6 +46,14 @@ public sealed class ServeTests : IDisposable
         }
 
         Assert.Empty(Directory.GetFiles(_folder.Path, "quench-overlay-*"));
+        string later = (await cli.BackupAsync(volume.Name)).GetProperty("point").GetString()!; // with the 2 MiB that came after the first instant
+        await using (await NbdServing.StartAsync(cli, Socket, "point", later, "--changed-since", point))
+        {
+            string[] changed = [.. (await Tool.RunAsync("nbdinfo", "--map=quench:changed", Uri)).Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[2] == "1")];
+            Assert.Matches(@"^\s*1048576\s+2097152\s+1\b", Assert.Single(changed));
+        }
+
+        await cli.RefusedAsync(2, "CLI-143", "serve", "point", later, "--changed-since", point, "--writable", "--socket", Socket);
         await cli.RunAsync("verify", point);
         await cli.RunAsync("restore", point, _folder["again.img"]);
         Assert.Equal(0, (await Tool.TryRunAsync("cmp", _folder["restored.img"], _folder["again.img"])).ExitCode);

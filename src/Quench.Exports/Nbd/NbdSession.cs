@@ -26,7 +26,7 @@ internal sealed partial class NbdSession(Stream connection, NbdServerOptions opt
     {
         if (await GreetWithinLimitAsync() && Interlocked.CompareExchange(ref _phase, Transmitting, Choosing) == Choosing)
         {
-            await using NbdWire wire = new(_stream, _reader, options, stopping);
+            using NbdWire wire = new(_stream, _reader, options, stopping);
             await new Transmission(wire, _export!, _structured, _chosen, pieces, options.Report).RunAsync();
         }
     }

@@ -6,7 +6,7 @@ namespace Quench.Exports.Nbd;
 /// A client's connection in transmission: whole messages in, whole messages out, each within the time that a client may stand still. One receives and one sends
 /// at a time: both are the callers' to see to.
 /// </summary>
-internal sealed class NbdWire(Stream stream, WireReader reader, NbdServerOptions options, CancellationToken stopping) : IAsyncDisposable
+internal sealed class NbdWire(Stream stream, WireReader reader, NbdServerOptions options, CancellationToken stopping) : IDisposable
 {
     private readonly CancellationTokenSource _receiveLimit = new(Timeout.InfiniteTimeSpan, options.Clock); // runs while announced data are due
     private readonly CancellationTokenSource _sendLimit = new(Timeout.InfiniteTimeSpan, options.Clock);    // runs while an answer waits to be taken
@@ -36,11 +36,10 @@ internal sealed class NbdWire(Stream stream, WireReader reader, NbdServerOptions
     internal ValueTask BreakAsync() => stream.DisposeAsync();
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync()
+    public void Dispose()
     {
         _receiveLimit.Dispose();
         _sendLimit.Dispose();
-        return ValueTask.CompletedTask;
     }
 
     /// <summary>As a rule it is done already, and the clock is left alone.</summary>

@@ -19,7 +19,7 @@ internal sealed class Transmission
     private volatile bool _ended; // the client has left, or something broke; never false again
 
     /// <summary>What the client and the server have agreed on.</summary>
-    /// <param name="wire">The connection; disposed by the caller.</param>
+    /// <param name="wire">The connection; the caller's.</param>
     /// <param name="export">What the client chose.</param>
     /// <param name="structured">Whether it takes structured replies.</param>
     /// <param name="contexts">What it may ask about, by id from 1.</param>
@@ -92,6 +92,11 @@ internal sealed class Transmission
             }
 
             return false;
+        }
+        catch
+        {
+            _ended = true; // before the next in line looks: nobody knows where a command would begin
+            throw;
         }
         finally
         {
