@@ -4,11 +4,16 @@ namespace Quench.Blocks;
 /// Byte ranges in flight, and who waits on them. Whoever holds a range has every byte of it alone; ranges that do not overlap are held
 /// at once. Waiters go first come, first served among those that overlap, so nobody starves.
 /// </summary>
-/// <remarks>Thread-safe. Cost grows with the number of ranges in flight, which queues keep to some tens.</remarks>
+/// <remarks>Thread-safe. Cost grows with the number of ranges in flight, which queues keep to some tens. Who need not wait allocates nothing in the steady state.</remarks>
 public sealed class RangeLedger
 {
-    private readonly Lock _gate = new();             // guards the list below, and each entry's state
-    private readonly LinkedList<Entry> _entries = new(); // held and waiting, in order of arrival; an entry waits on those before it that overlap
+    private const int MaxIdle = 64;
+
+    private readonly Lock _gate = new(); // guards the lists below, and each entry's state
+    private readonly Stack<Entry> _idle = [];
+    private Entry? _first; // held and waiting, in order of arrival; an entry waits on those before it that overlap
+    private Entry? _last;
+    private int _count;
 
     /// <summary>Ranges held or waited for now. Zero when all work is done.</summary>
     public int Count
@@ -17,7 +22,7 @@ public sealed class RangeLedger
         {
             lock (_gate)
             {
-                return _entries.Count;
+                return _count;
             }
         }
     }
@@ -26,62 +31,114 @@ public sealed class RangeLedger
     /// <param name="range">What to hold; an empty range never waits.</param>
     /// <param name="cancellationToken">Gives up waiting; nothing is held then.</param>
     /// <returns>The hold. Dispose it to let the next in line go on.</returns>
-    public async ValueTask<Hold> HoldAsync(Extent range, CancellationToken cancellationToken)
+    public ValueTask<Hold> HoldAsync(Extent range, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        Entry entry = new(range);
+        Hold hold;
+        TaskCompletionSource turn;
         lock (_gate)
         {
-            LinkedListNode<Entry> node = _entries.AddLast(entry);
-            entry.Node = node;
-            if (MayRun(node))
+            Entry entry = _idle.TryPop(out Entry? idle) ? idle : new Entry();
+            entry.Range = range;
+            Append(entry);
+            hold = new Hold(this, entry, entry.Version, range);
+            if (MayRun(entry))
             {
-                return new Hold(this, entry);
+                return new ValueTask<Hold>(hold);
             }
 
-            entry.Turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            entry.Turn = turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
+        return WaitAsync(turn.Task, hold, cancellationToken);
+    }
+
+    private static async ValueTask<Hold> WaitAsync(Task turn, Hold hold, CancellationToken cancellationToken)
+    {
         try
         {
-            await entry.Turn.Task.WaitAsync(cancellationToken);
+            await turn.WaitAsync(cancellationToken);
+            return hold;
         }
         catch (OperationCanceledException)
         {
-            Release(entry);
+            hold.Dispose();
             throw;
         }
-
-        return new Hold(this, entry);
     }
 
-    private void Release(Entry entry)
+    private void Append(Entry entry)
+    {
+        entry.Previous = _last;
+        if (_last is null)
+        {
+            _first = entry;
+        }
+        else
+        {
+            _last.Next = entry;
+        }
+
+        _last = entry;
+        _count++;
+    }
+
+    private void Release(Entry entry, int version)
     {
         lock (_gate)
         {
-            if (entry.Node is not { } node)
+            if (entry.Version != version)
             {
-                return;
+                return; // let go of already, and perhaps somebody else's by now
             }
 
-            entry.Node = null;
-            LinkedListNode<Entry>? next = node.Next;
-            _entries.Remove(node);
+            entry.Version = unchecked(version + 1);
+            Extent range = entry.Range;
+            Entry? next = entry.Next;
+            Remove(entry);
             for (; next is not null; next = next.Next)
             {
-                if (next.Value.Range.Overlaps(entry.Range) && MayRun(next))
+                if (next.Range.Overlaps(range) && MayRun(next))
                 {
-                    next.Value.Turn?.TrySetResult();
+                    next.Turn?.TrySetResult();
                 }
             }
         }
     }
 
-    private static bool MayRun(LinkedListNode<Entry> node)
+    private void Remove(Entry entry)
     {
-        for (LinkedListNode<Entry>? earlier = node.Previous; earlier is not null; earlier = earlier.Previous)
+        if (entry.Previous is null)
         {
-            if (earlier.Value.Range.Overlaps(node.Value.Range))
+            _first = entry.Next;
+        }
+        else
+        {
+            entry.Previous.Next = entry.Next;
+        }
+
+        if (entry.Next is null)
+        {
+            _last = entry.Previous;
+        }
+        else
+        {
+            entry.Next.Previous = entry.Previous;
+        }
+
+        (entry.Previous, entry.Next, entry.Turn) = (null, null, null);
+        _count--;
+        if (_idle.Count < MaxIdle)
+        {
+            _idle.Push(entry);
+        }
+    }
+
+    private static bool MayRun(Entry entry)
+    {
+        for (Entry? earlier = entry.Previous; earlier is not null; earlier = earlier.Previous)
+        {
+            if (earlier.Range.Overlaps(entry.Range))
             {
                 return false;
             }
@@ -95,27 +152,30 @@ public sealed class RangeLedger
     {
         private readonly RangeLedger _ledger;
         private readonly Entry _entry;
+        private readonly int _version; // the entry is used again; another version is another's hold
 
-        internal Hold(RangeLedger ledger, Entry entry)
+        internal Hold(RangeLedger ledger, Entry entry, int version, Extent range)
         {
             _ledger = ledger;
             _entry = entry;
+            _version = version;
+            Range = range;
         }
 
         /// <summary>What is held.</summary>
-        public Extent Range => _entry.Range;
+        public Extent Range { get; }
 
         /// <inheritdoc/>
-        public void Dispose() => _ledger.Release(_entry);
+        public void Dispose() => _ledger.Release(_entry, _version);
 
         /// <inheritdoc/>
-        public bool Equals(Hold other) => ReferenceEquals(_entry, other._entry);
+        public bool Equals(Hold other) => ReferenceEquals(_entry, other._entry) && _version == other._version;
 
         /// <inheritdoc/>
         public override bool Equals(object? obj) => obj is Hold other && Equals(other);
 
         /// <inheritdoc/>
-        public override int GetHashCode() => _entry.GetHashCode();
+        public override int GetHashCode() => HashCode.Combine(_entry, _version);
 
         /// <summary>Whether two are the same hold.</summary>
         public static bool operator ==(Hold left, Hold right) => left.Equals(right);
@@ -124,12 +184,16 @@ public sealed class RangeLedger
         public static bool operator !=(Hold left, Hold right) => !left.Equals(right);
     }
 
-    internal sealed class Entry(Extent range)
+    internal sealed class Entry
     {
-        internal Extent Range { get; } = range;
+        internal Extent Range { get; set; }
 
-        internal LinkedListNode<Entry>? Node { get; set; } // null once released
+        internal int Version { get; set; } // grows when it is let go of
 
-        internal TaskCompletionSource? Turn { get; set; }  // null when it never had to wait
+        internal Entry? Previous { get; set; }
+
+        internal Entry? Next { get; set; }
+
+        internal TaskCompletionSource? Turn { get; set; } // null when it never had to wait
     }
 }

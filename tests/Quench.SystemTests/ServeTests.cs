@@ -7,13 +7,11 @@ namespace Quench.SystemTests;
 public sealed class ServeTests : IDisposable
 {
     private const long Length = 64L << 20;
-    private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
-
     private readonly TempFolder _folder = new("serve");
 
     private string Socket => _folder["nbd.sock"];
 
-    private string Uri => $"nbd+unix:///?socket={Socket}";
+    private string Uri => NbdServing.UriOf(Socket);
 
     public void Dispose() => _folder.Dispose();
 
@@ -24,7 +22,7 @@ public sealed class ServeTests : IDisposable
         await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Raw, Length);
         QuenchCli cli = await QuenchCli.WithNewVaultAsync(_folder["vault"]);
         string point;
-        await using (await ServeAsync(cli, "serve", "volume", volume.Name, "--socket", Socket))
+        await using (await NbdServing.StartAsync(cli, Socket, "volume", volume.Name))
         {
             await WriteAsync("write -P 0x31 0 8M", "write -P 0x32 32M 4M", "flush");
             point = (await cli.BackupAsync(volume.Name, "--prove")).GetProperty("point").GetString()!;
@@ -32,7 +30,7 @@ public sealed class ServeTests : IDisposable
             await WriteAsync("read -P 0x99 1M 2M", "read -P 0x31 0 1M", "read -P 0x32 32M 4M");
         }
 
-        await using (await ServeAsync(cli, "serve", "point", point, "--socket", Socket))
+        await using (await NbdServing.StartAsync(cli, Socket, "point", point))
         {
             await ReadAsync("read -P 0x31 0 8M", "read -P 0 8M 24M", "read -P 0x32 32M 4M", "read -P 0 36M 28M");
             ProcessResult refused = await Tool.TryRunAsync("qemu-io", "-f", "raw", "-c", "write 0 4k", Uri);
@@ -42,12 +40,20 @@ public sealed class ServeTests : IDisposable
             Assert.Contains("identical", await Tool.RunAsync("qemu-img", "compare", "-f", "raw", "-F", "raw", Uri, _folder["restored.img"]), StringComparison.Ordinal);
         }
 
-        await using (await ServeAsync(cli, "serve", "point", point, "--socket", Socket, "--writable", "--overlay-folder", _folder.Path))
+        await using (await NbdServing.StartAsync(cli, Socket, "point", point, "--writable", "--overlay-folder", _folder.Path))
         {
             await WriteAsync("write -P 0x77 100k 300k", "read -P 0x77 100k 300k", "read -P 0x31 400k 1M", "write -z 32M 1M", "read -P 0 32M 1M");
         }
 
         Assert.Empty(Directory.GetFiles(_folder.Path, "quench-overlay-*"));
+        string later = (await cli.BackupAsync(volume.Name)).GetProperty("point").GetString()!; // with the 2 MiB that came after the first instant
+        await using (await NbdServing.StartAsync(cli, Socket, "point", later, "--changed-since", point))
+        {
+            string[] changed = [.. (await Tool.RunAsync("nbdinfo", "--map=quench:changed", Uri)).Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[2] == "1")];
+            Assert.Matches(@"^\s*1048576\s+2097152\s+1\b", Assert.Single(changed));
+        }
+
+        await cli.RefusedAsync(2, "CLI-143", "serve", "point", later, "--changed-since", point, "--writable", "--socket", Socket);
         await cli.RunAsync("verify", point);
         await cli.RunAsync("restore", point, _folder["again.img"]);
         Assert.Equal(0, (await Tool.TryRunAsync("cmp", _folder["restored.img"], _folder["again.img"])).ExitCode);
@@ -60,25 +66,12 @@ public sealed class ServeTests : IDisposable
         await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, Length);
         QuenchCli cli = new();
         await cli.RefusedAsync(11, "BLOCK-103", "serve", "volume", volume.Name, "--socket", Socket);
-        await using (await ServeAsync(cli, "serve", "volume", volume.Name, "--socket", Socket, "--read-only"))
+        await using (await NbdServing.StartAsync(cli, Socket, "volume", volume.Name, "--read-only"))
         {
             Assert.Equal($"{Length}", (await Tool.RunAsync("nbdinfo", "--size", Uri)).Trim());
         }
 
         await cli.RefusedAsync(1, "CLI-142", "serve", "volume", "nobody-knows-it", "--socket", Socket);
-    }
-
-    /// <summary>Starts a server and waits until it can be reached; disposing ends it as a service manager would (a shell in the background has its children ignore interrupts).</summary>
-    private async Task<Serving> ServeAsync(QuenchCli cli, params string[] arguments)
-    {
-        ProcessRun run = cli.Start(arguments);
-        await Wait.UntilAsync(() => File.Exists(Socket) || run.HasExited, s_limit, "the server listens");
-        if (run.HasExited)
-        {
-            Assert.Fail((await run.EndAsync(s_limit)).ToString());
-        }
-
-        return new Serving(run);
     }
 
     private Task WriteAsync(params string[] commands) => DoAsync([], commands);
@@ -89,18 +82,5 @@ public sealed class ServeTests : IDisposable
     {
         string output = await Tool.RunAsync("qemu-io", [.. how, "-f", "raw", .. commands.SelectMany(command => new[] { "-c", command }), Uri]);
         Assert.DoesNotContain("failed", output, StringComparison.OrdinalIgnoreCase);
-    }
-
-    private sealed class Serving(ProcessRun run) : IAsyncDisposable
-    {
-        public async ValueTask DisposeAsync()
-        {
-            using (run)
-            {
-                await Tool.RunAsync("kill", "-TERM", run.Id.ToString(System.Globalization.CultureInfo.InvariantCulture));
-                ProcessResult end = await run.EndAsync(s_limit);
-                Assert.True(end.ExitCode == 0, end.ToString());
-            }
-        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Quench.Blocks.Buffers;
 
 namespace Quench.Blocks.Devices;
@@ -14,6 +15,7 @@ public sealed class WritableByteAddressable(IBlockDevice device) : ByteAddressab
     private readonly RangeLedger _writing = new(); // whole sectors
 
     /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
     {
         Geometry.Check(offset, source.Length);
@@ -34,6 +36,7 @@ public sealed class WritableByteAddressable(IBlockDevice device) : ByteAddressab
     }
 
     /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask ZeroAsync(Extent range, CancellationToken cancellationToken)
     {
         Geometry.Check(range.Offset, range.Length);
@@ -51,6 +54,7 @@ public sealed class WritableByteAddressable(IBlockDevice device) : ByteAddressab
     }
 
     /// <inheritdoc/>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask DiscardAsync(Extent range, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -76,12 +80,7 @@ public sealed class WritableByteAddressable(IBlockDevice device) : ByteAddressab
         await _device.WriteAsync(sectors.Offset, bytes, cancellationToken);
     }
 
-    private async ValueTask ZeroEdgeAsync(Extent edge, CancellationToken cancellationToken)
-    {
-        byte[] zeros = new byte[edge.Length];
-        if (zeros.Length > 0)
-        {
-            await WritePartAsync(edge.Offset, zeros, cancellationToken);
-        }
-    }
+    /// <summary>Less than a sector, or two halves of neighbours.</summary>
+    private ValueTask ZeroEdgeAsync(Extent edge, CancellationToken cancellationToken) =>
+        edge.IsEmpty ? ValueTask.CompletedTask : WritePartAsync(edge.Offset, new byte[edge.Length], cancellationToken);
 }

@@ -20,7 +20,7 @@ public sealed class NbdServer : IAsyncDisposable
     private readonly NbdServerOptions _options;
     private readonly Socket _listener;
     private readonly string? _path; // of the Unix socket, removed at the end
-    private readonly AlignedBufferPool _pieces = new(NbdSession.PieceOffset + NbdSession.PieceSize, maxRetained: 64);
+    private readonly AlignedBufferPool _pieces = new(TransmissionLane.PieceOffset + TransmissionLane.PieceSize, maxRetained: 64);
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _accepting;
 
@@ -169,7 +169,7 @@ public sealed class NbdServer : IAsyncDisposable
     /// <summary>Closes the connection that has been longest without choosing an export: so those that never will can't keep others out.</summary>
     private bool TryMakeRoom()
     {
-        Connection? oldest = _connections.Find(connection => !connection.Session.IsNegotiated);
+        Connection? oldest = _connections.Find(connection => connection.Session.TrySendAway());
         oldest?.Socket.Dispose();
         return oldest is not null && _connections.Remove(oldest);
     }

@@ -180,7 +180,7 @@ internal sealed partial class NbdSession
         BinaryPrimitives.WriteUInt16BigEndian(sizes, (ushort)NbdInfo.BlockSize);
         BinaryPrimitives.WriteInt32BigEndian(sizes.AsSpan(2), MinBlockSize);
         BinaryPrimitives.WriteInt32BigEndian(sizes.AsSpan(6), PreferredBlockSize);
-        BinaryPrimitives.WriteInt32BigEndian(sizes.AsSpan(10), MaxPayload);
+        BinaryPrimitives.WriteInt32BigEndian(sizes.AsSpan(10), CommandRules.MaxPayload);
         await ReplyAsync(option, NbdOptionReply.Info, sizes, cancellationToken);
         foreach ((NbdInfo info, string text) in new[] { (NbdInfo.Name, export.Name), (NbdInfo.Description, export.Description) })
         {

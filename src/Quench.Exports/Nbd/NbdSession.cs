@@ -8,11 +8,15 @@ namespace Quench.Exports.Nbd;
 /// </summary>
 internal sealed partial class NbdSession(Stream connection, NbdServerOptions options, AlignedBufferPool pieces, CancellationToken stopping) : IAsyncDisposable
 {
-    private readonly SemaphoreSlim _sending = new(1, 1); // one reply at a time on the wire
-    private Stream _stream = connection;                 // encrypted from NBD_OPT_STARTTLS on
+    private const int Choosing = 0;
+    private const int Transmitting = 1;
+    private const int SentAway = 2;
+
+    private Stream _stream = connection; // encrypted from NBD_OPT_STARTTLS on
     private WireReader _reader = new(connection);
-    private NbdExport? _export;                          // null until one is chosen
-    private bool _structured;                            // whether the client takes structured replies
+    private NbdExport? _export;          // null until one is chosen
+    private bool _structured;            // whether the client takes structured replies
+    private int _phase;                  // Choosing, then one of the others for good: who is first decides
 
     /// <summary>Serves until the client leaves, says nonsense, stalls, or the server stops.</summary>
     /// <exception cref="NbdProtocolException">The client said nonsense.</exception>
@@ -20,24 +24,18 @@ internal sealed partial class NbdSession(Stream connection, NbdServerOptions opt
     /// <exception cref="IOException">The connection broke.</exception>
     internal async Task RunAsync()
     {
-        if (await GreetWithinLimitAsync())
+        if (await GreetWithinLimitAsync() && Interlocked.CompareExchange(ref _phase, Transmitting, Choosing) == Choosing)
         {
-            IsNegotiated = true;
-            await TransmitAsync();
+            using NbdWire wire = new(_stream, _reader, options, stopping);
+            await new Transmission(wire, _export!, _structured, _chosen, pieces, options.Report).RunAsync();
         }
     }
 
-    /// <summary>Whether the client has chosen an export.</summary>
-    internal bool IsNegotiated { get; private set; }
+    /// <summary>Ends it for good if its client has not chosen an export yet; the caller closes the connection then.</summary>
+    internal bool TrySendAway() => Interlocked.CompareExchange(ref _phase, SentAway, Choosing) == Choosing;
 
     /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        await _stream.DisposeAsync();
-        _stall.Dispose();
-        _sending.Dispose();
-        _receiving.Dispose();
-    }
+    public ValueTask DisposeAsync() => _stream.DisposeAsync();
 
     private async Task<bool> GreetWithinLimitAsync()
     {

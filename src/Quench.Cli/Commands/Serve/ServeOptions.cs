@@ -163,6 +163,7 @@ internal sealed class ServeOptions
         }
     }
 
-    private static QuenchException Misused(ParseResult parsed, string message) =>
+    /// <summary>CLI-143: options that make no sense together.</summary>
+    public static QuenchException Misused(ParseResult parsed, string message) =>
         new("CLI-143", message, $"see `{CommandPath.Of(parsed)} --help`") { ExitCode = ExitCodes.Usage };
 }

@@ -25,12 +25,18 @@ internal sealed class ServePointCommand
         DefaultValueFactory = _ => "/var/tmp",
     };
 
+    private readonly Option<string?> _changedSince = new("--changed-since")
+    {
+        HelpName = "POINT",
+        Description = "Let clients ask what has changed since an earlier point of this vault: metadata context quench:changed.",
+    };
+
     private ServePointCommand(CliHost host) => _host = host;
 
     public static Command Make(CliHost host)
     {
         ServePointCommand serve = new(host);
-        Command command = new("point", HelpText.Of("serve-point")) { serve._point, serve._vault, serve._volume, serve._writable, serve._overlay };
+        Command command = new("point", HelpText.Of("serve-point")) { serve._point, serve._vault, serve._volume, serve._writable, serve._overlay, serve._changedSince };
         foreach (Option option in serve._serve.All)
         {
             command.Options.Add(option);
@@ -49,9 +55,14 @@ internal sealed class ServePointCommand
         string name = _serve.NameOf(parsed);
         if (!parsed.GetValue(_writable))
         {
-            await using NbdExport export = NbdExport.ReadOnly(name, description, open.Vault.OpenImage(volume));
+            await using NbdExport export = NbdExport.ReadOnly(name, description, open.Vault.OpenImage(volume), await ContextsAsync(parsed, open, volume, cancellationToken));
             await _serve.RunAsync(_host, parsed, export, cancellationToken);
             return ExitCodes.Done;
+        }
+
+        if (parsed.GetValue(_changedSince) is not null)
+        {
+            throw ServeOptions.Misused(parsed, "--changed-since and --writable exclude each other: what clients write would not be in the answer");
         }
 
         string file = Path.Combine(Path.GetFullPath(parsed.GetValue(_overlay)!), $"quench-overlay-{Guid.NewGuid():N}");
@@ -67,5 +78,16 @@ internal sealed class ServePointCommand
         }
 
         return ExitCodes.Done;
+    }
+
+    private async Task<IEnumerable<INbdContext>> ContextsAsync(ParseResult parsed, OpenVault open, VolumeRecord volume, CancellationToken cancellationToken)
+    {
+        if (parsed.GetValue(_changedSince) is not { } since)
+        {
+            return [];
+        }
+
+        RecoveryPoint earlier = await open.FindAsync(since, cancellationToken);
+        return [new ChangedBlocks(await open.Vault.CompareAsync(RestorePlanner.Pick(earlier, volume.Name), volume, cancellationToken))];
     }
 }

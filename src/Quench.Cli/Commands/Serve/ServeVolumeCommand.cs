@@ -40,7 +40,7 @@ internal sealed class ServeVolumeCommand
         };
         bool readOnly = parsed.GetValue(_readOnly);
         string description = $"the attached volume {volume.Name}";
-        IBlockDevice device = RawDevice.Open(volume.Device, readOnly ? DeviceAccess.Read : DeviceAccess.ReadWrite, exclusive: !readOnly);
+        IBlockDevice device = new BlockingDisk(RawDevice.Open(volume.Device, readOnly ? DeviceAccess.Read : DeviceAccess.ReadWrite, exclusive: !readOnly)); // lanes have threads
         await using NbdExport export = readOnly
             ? NbdExport.ReadOnly(_serve.NameOf(parsed), description, new ReadOnlyView(device))
             : NbdExport.Writable(_serve.NameOf(parsed), description, device);

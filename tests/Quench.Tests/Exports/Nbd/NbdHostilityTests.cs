@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Net.Sockets;
+using System.Text;
+using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Exports.Nbd;
 using Xunit;
@@ -11,6 +13,7 @@ namespace Quench.Tests.Exports.Nbd;
 public sealed class NbdHostilityTests : IDisposable
 {
     private const int Length = 1024 * 1024;
+    private const uint Invalid = 0x8000_0003; // NBD_REP_ERR_INVALID
     private readonly TemporaryDirectory _directory = new();
     private readonly byte[] _content = TestSeed.NewRandom().NextBytes(Length);
 
@@ -24,7 +27,7 @@ public sealed class NbdHostilityTests : IDisposable
     public async Task Random_sessions_neither_stop_the_server_nor_reach_a_byte_outside()
     {
         Random random = TestSeed.NewRandom();
-        await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync());
+        await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync(), new ChangedBlocks(UsedBlocks.All(Length)));
         await using NbdServer server = Serve(new NbdServerOptions { Exports = [export] });
         using RawClient good = await RawClient.ConnectAsync(server.EndPoint, Token);
         await good.GoAsync("disk", Token);
@@ -165,6 +168,44 @@ public sealed class NbdHostilityTests : IDisposable
         Assert.True(await lying.IsClosedAsync(Token));
     }
 
+    [Fact]
+    public async Task Names_queries_and_options_without_end_are_refused()
+    {
+        await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync());
+        await using NbdServer server = Serve(new NbdServerOptions { Exports = [export] });
+        using RawClient client = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await client.GreetAsync(Token);
+        Assert.Equal(1u, Assert.Single(await client.AskAsync(8, [], Token)).Type);
+        Assert.Equal(Invalid, Assert.Single(await client.AskAsync(6, RawClient.ExportData(new string('x', 5000)), Token)).Type);
+        Assert.Equal(Invalid, Assert.Single(await client.AskAsync(10, ContextData("disk", new string('x', 5000)), Token)).Type);
+        Assert.Equal(Invalid, Assert.Single(await client.AskAsync(10, ContextData("disk", [.. Enumerable.Repeat("a:b", 300)]), Token)).Type);
+        for (int i = 0; i < 1020; i++)
+        {
+            await client.AskAsync(99, [], Token);
+        }
+
+        Assert.True(await client.IsClosedAsync(Token));
+    }
+
+    [Fact]
+    public async Task A_context_that_was_not_chosen_for_the_export_can_not_be_asked()
+    {
+        await using NbdExport one = NbdExport.ReadOnly("disk", "", await NewDeviceAsync(), new ChangedBlocks(UsedBlocks.All(Length)));
+        await using NbdExport other = NbdExport.ReadOnly("other", "", await NewDeviceAsync());
+        await using NbdServer server = Serve(new NbdServerOptions { Exports = [one, other] });
+        using RawClient client = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await client.GreetAsync(Token);
+        await client.AskAsync(8, [], Token);
+        Assert.Equal(2, (await client.AskAsync(10, ContextData("disk", "quench:changed", "quench:none"), Token)).Count); // one, and the acknowledgement
+        Assert.Single(await client.AskAsync(10, ContextData("other", "quench:changed"), Token));
+        await client.AskAsync(10, ContextData("disk", "quench:changed"), Token);
+        await client.AskAsync(7, RawClient.ExportData("other"), Token); // chosen for one, gone to the other
+        await client.CommandAsync(7, 0, 4096, Token);
+        byte[] error = await client.ReadAsync(20 + 4, Token);
+        Assert.Equal(0x8001, BinaryPrimitives.ReadUInt16BigEndian(error.AsSpan(6)));
+        Assert.Equal(22u, BinaryPrimitives.ReadUInt32BigEndian(error.AsSpan(20)));
+    }
+
     private async Task<MemoryDevice> NewDeviceAsync()
     {
         MemoryDevice device = new(Length);
@@ -195,7 +236,7 @@ public sealed class NbdHostilityTests : IDisposable
             await client.GreetAsync(Token, random.Next(20) == 0 ? (uint)random.Next() : 3);
             for (int option = random.Next(4); option > 0; option--)
             {
-                await client.OptionAsync((uint)random.Next(13), random.Next(3) == 0 ? RawClient.ExportData("disk") : random.NextBytes(random.Next(64)), Token);
+                await client.OptionAsync((uint)random.Next(13), OptionData(random), Token);
             }
 
             if (random.Next(4) == 0)
@@ -215,5 +256,50 @@ public sealed class NbdHostilityTests : IDisposable
         {
             // The server has had enough of us.
         }
+    }
+
+    /// <summary>Right for one option and wrong for the others, nearly right, or noise.</summary>
+    private static byte[] OptionData(Random random)
+    {
+        byte[] data = random.Next(4) switch
+        {
+            0 => RawClient.ExportData("disk"),
+            1 => ContextData("disk", random.Next(3) == 0 ? "quench:" : "quench:changed", "base:allocation"),
+            2 => [],
+            _ => random.NextBytes(random.Next(64)),
+        };
+        if (data.Length > 0 && random.Next(3) == 0)
+        {
+            data[random.Next(data.Length)] = (byte)random.Next(256); // a length, a count or a letter
+        }
+
+        return data;
+    }
+
+    /// <summary>The data of NBD_OPT_SET_META_CONTEXT.</summary>
+    private static byte[] ContextData(string export, params string[] queries)
+    {
+        List<byte> data = [];
+        Append(data, export);
+        AppendNumber(data, queries.Length);
+        foreach (string query in queries)
+        {
+            Append(data, query);
+        }
+
+        return [.. data];
+    }
+
+    private static void Append(List<byte> data, string text)
+    {
+        AppendNumber(data, Encoding.UTF8.GetByteCount(text));
+        data.AddRange(Encoding.UTF8.GetBytes(text));
+    }
+
+    private static void AppendNumber(List<byte> data, int number)
+    {
+        byte[] bytes = new byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(bytes, number);
+        data.AddRange(bytes);
     }
 }
