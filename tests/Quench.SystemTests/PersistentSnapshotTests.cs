@@ -83,7 +83,7 @@ public sealed class PersistentSnapshotTests
     }
 
     [Fact]
-    public async Task Snapshots_survive_the_death_of_the_worker()
+    public async Task Snapshots_survive_the_death_of_the_holder_and_its_workers()
     {
         Requires.LiveVolumes();
         await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, 96L << 20);
@@ -102,11 +102,67 @@ public sealed class PersistentSnapshotTests
             writer.Stop();
         }
 
-        await volume.KillWorkerAsync();
+        await volume.KillAllAsync();
         await volume.DetachDeadAsync();
         await volume.AttachAgainAsync();
 
         await DemandAllAsync(volume, "ext4", field, instants, "after the worker's death");
+    }
+
+    [Theory]
+    [InlineData(VolumeKind.Ext4, "ext4")]
+    [InlineData(VolumeKind.Xfs, "xfs")]
+    public async Task Snapshots_and_their_devices_go_on_when_a_worker_is_replaced(VolumeKind volumeKind, string kind)
+    {
+        Requires.LiveVolumes();
+        await using LiveVolume volume = await LiveVolume.CreateAsync(volumeKind, 320L << 20);
+        StampField field = new(0xD1E, 256);
+        Dictionary<uint, (long AtLeast, long AtMost)> instants = [];
+        using (StampWriter writer = StampWriter.OnNewFile(Path.Combine(volume.MountPoint, "stamps"), field, written: true))
+        {
+            for (int round = 0; round < 4; round++)
+            {
+                await writer.MoreAsync(30);
+                long before = writer.Acknowledged;
+                KeptSnapshot taken = await TakeAsync(volume);
+                instants.Add(taken.Number, (before, writer.Issued));
+                PersistentSnapshots.Expose(volume.Attached, taken.Number);
+                await writer.MoreAsync(10);
+                foreach (int worker in Holders.WorkersOf(volume.HolderId)) // the one that serves, and the one in waiting
+                {
+                    await Holders.KillAsync(worker);
+                }
+            }
+
+            await writer.MoreAsync(30);
+            writer.Stop();
+        }
+
+        await DemandAllAsync(volume, kind, field, instants, "after workers were replaced");
+        await volume.DetachCleanlyAsync();
+        await volume.AttachAgainAsync();
+        await DemandAllAsync(volume, kind, field, instants, "after workers were replaced and the volume was detached");
+    }
+
+    [Fact]
+    public async Task Snapshots_are_lost_and_said_to_be_when_the_volume_went_on_without_its_engine()
+    {
+        Requires.LiveVolumes();
+        await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, 96L << 20);
+        KeptSnapshot taken = await TakeAsync(volume);
+        string device = PersistentSnapshots.Expose(volume.Attached, taken.Number);
+        int worker = FilterVolumes.GetSupervision(volume.Attached)!.WorkerId;
+        await Tool.RunAsync("kill", "-STOP", worker.ToString(CultureInfo.InvariantCulture)); // hangs: the next one serves in pass-through
+        await Wait.UntilAsync(
+            () => FilterVolumes.GetSupervision(volume.Attached) is { } now && now.WorkerId != worker, TimeSpan.FromSeconds(20), "another worker serves");
+        Fill(Path.Combine(volume.MountPoint, "data"), 7, MiB);
+
+        await Assert.ThrowsAnyAsync<IOException>(() => File.ReadAllBytesAsync(device, Token)); // errors, never other bytes
+        Assert.Equal("SNAP-144", Assert.Throws<QuenchException>(() => PersistentSnapshots.List(volume.Attached, measured: false)).Code);
+        await volume.DetachCleanlyAsync(); // takes the device away too
+        await volume.AttachAgainAsync();
+
+        Assert.NotNull(Assert.Single(PersistentSnapshots.List(volume.Attached, measured: false).Snapshots).Gone);
     }
 
     [Fact]
