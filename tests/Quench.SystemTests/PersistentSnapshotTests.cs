@@ -260,7 +260,7 @@ public sealed class PersistentSnapshotTests
         await cli.RefusedAsync(11, "SNAP-167", "snapshot", "delete", volume.Name, "first", "--yes");
         await cli.RunAsync("snapshot", "unexpose", volume.Name, "first");
         await cli.RefusedAsync(11, "SNAP-171", "snapshot", "revert", volume.Name, "first", "--yes");
-        await cli.RefusedAsync(2, "CLI-114", "snapshot", "delete", volume.Name, "first");
+        await cli.RefusedAsync(2, "CLI-108", "snapshot", "delete", volume.Name, "first");
         await cli.RunAsync("snapshot", "clone", volume.Name, "first", Path.Combine(volume.Scratch, "clone.img"));
         await cli.RunAsync("snapshot", "delete", volume.Name, "first", "--yes");
         await cli.RefusedAsync(1, "SNAP-160", "snapshot", "show", volume.Name, "first");
