@@ -42,7 +42,7 @@ internal sealed class Verifier(
         PointListing listing = await catalog.ReadAsync(cancellationToken);
         await index.RefreshAsync(cancellationToken);
         await index.CheckCachedAsync(cancellationToken);
-        HashSet<Guid> indexed = Settings.IsNone ? [] : [.. index.Chunks.Packs.Select(pack => pack.Id)];
+        HashSet<Guid> indexed = Settings.IsNone ? [] : [.. index.Chunks.Packs.Where(pack => pack.IsNamed).Select(pack => pack.Id)];
         await index.RecoverAsync(cancellationToken);
         _known = index.Chunks;
         List<RecoveryPoint> points = [.. only is null ? listing.Points : [only]];

@@ -257,6 +257,34 @@ public sealed class RepairTests
         Assert.Equal(damaged, File.ReadAllBytes(aside));
     }
 
+    [Fact]
+    public async Task A_pack_that_no_index_object_names_may_lack_its_parity_however_often_one_looks()
+    {
+        MemoryStore store = new();
+        await using (BackupVault vault = await CreateAsync(store, s_parity))
+        {
+            await BackupAsync(vault, NewContent(1, ChunkSize * 8));
+            HashSet<string> before = [.. (await SnapshotAsync(store)).Keys];
+            await using (BackupSession dead = await vault.BeginAsync("host", Token))
+            {
+                await ImageAsync(vault, dead, NewContent(2, ChunkSize * 8), "disk");
+                await dead.SettleAsync(Token);
+            }
+
+            // as if the power had gone right after the packs
+            foreach (string name in (await SnapshotAsync(store)).Keys.Except(before).Where(name => !name.StartsWith("packs/", StringComparison.Ordinal)))
+            {
+                await store.DeleteAsync(name, Token);
+            }
+        }
+
+        await using BackupVault later = await OpenAsync(store);
+        for (int look = 1; look <= 2; look++) // the first look makes the pack known
+        {
+            Assert.Empty((await later.VerifyAsync(null, VerifyLevel.Data, null, Token)).Damage);
+        }
+    }
+
     private static bool CanBeHurt(string name) =>
         name.StartsWith("packs/", StringComparison.Ordinal) || name.StartsWith("parity/", StringComparison.Ordinal) || name.StartsWith("index/", StringComparison.Ordinal);
 
