@@ -1,4 +1,3 @@
-using Quench.Interop.Linux;
 using Quench.SystemTests.Harness;
 using Quench.SystemTests.PowerCut;
 
@@ -7,8 +6,6 @@ namespace Quench.SystemTests.DiffAreaTrouble;
 /// <summary>A folder on an ext4 on a loop device on a disk that misbehaves when it is told to.</summary>
 internal sealed class FaultyFolder : IAsyncDisposable
 {
-    private const int ForceUnmount = 1; // MNT_FORCE: the kernel hangs up on the FUSE connection, and every request below it fails
-
     private readonly DiskHost _host;
     private readonly FaultyDisk _disk;
     private readonly DiskHost.AttachedDisk _attached;
@@ -51,15 +48,11 @@ internal sealed class FaultyFolder : IAsyncDisposable
         _disk.Become(mood);
     }
 
-    /// <summary>Pulls the plug: the FUSE connection below the disk is gone at once, with whatever was on its way.</summary>
+    /// <summary>Pulls the disk's plug.</summary>
     internal void Unplug()
     {
         IsSound = false;
-        string source = "quench-power-cut:" + Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        foreach (MountEntry mount in Mounts.Read().Where(mount => mount.Source == source))
-        {
-            _ = LibC.umount2(mount.MountPoint, ForceUnmount); // busy, so that it stays mounted; the connection is cut all the same
-        }
+        _host.Unplug();
     }
 
     public async ValueTask DisposeAsync()

@@ -18,7 +18,13 @@ internal static class Leftovers
         foreach (AttachedVolume volume in FilterVolumes.List().Where(IsOrphan))
         {
             await TearDownAsync(volume.Name);
-            Directory.Delete(Path.GetDirectoryName(volume.Origin)!, recursive: true);
+            string folder = Path.GetDirectoryName(volume.Origin)!;
+            foreach (MountEntry mount in Mounts.Read().Where(mount => mount.MountPoint.StartsWith(folder + "/", StringComparison.Ordinal)))
+            {
+                await Tool.TryRunAsync("umount", "-l", mount.MountPoint);
+            }
+
+            Directory.Delete(folder, recursive: true);
         }
     }
 

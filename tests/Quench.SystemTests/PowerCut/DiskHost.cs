@@ -11,7 +11,8 @@ namespace Quench.SystemTests.PowerCut;
 internal sealed class DiskHost : IDisposable
 {
     private const int Threads = 4;
-    private const int LazyUnmount = 2; // MNT_DETACH
+    private const int ForceUnmount = 1; // MNT_FORCE: the kernel hangs up on the FUSE connection, and every request below it fails
+    private const int LazyUnmount = 2;  // MNT_DETACH
     private const string NamePrefix = "quench-power-cut:";
 
     private readonly TempFolder _folder = new("power-cut");
@@ -56,6 +57,9 @@ internal sealed class DiskHost : IDisposable
         using SafeFileHandle file = NativeFile.Open(path, OpenMode.ReadWrite);
         return new AttachedDisk(this, name, LoopDevice.Attach(file, 512, readOnly: false, "quench power cut"));
     }
+
+    /// <summary>Pulls the plug of all disks: they are gone at once, with whatever was on its way.</summary>
+    internal void Unplug() => _ = LibC.umount2(_folder["disks"], ForceUnmount); // it is busy and stays mounted; the connection is cut all the same
 
     public void Dispose()
     {

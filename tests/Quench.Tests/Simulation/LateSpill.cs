@@ -66,7 +66,7 @@ internal sealed class LateSpill(World world, SimulatedShell shell, SnapshotState
             _ = _ring.Find(slot, 1, out position);
             if (world.Dice.OneIn(8))
             {
-                world.Current.SleepsUntil = world.Now + world.Dice.Below(500); // a thread is preempted just where it hurts
+                world.Current.SleepsUntil = world.Now + world.Dice.Below(5_000); // a thread is preempted just where it hurts
                 yield return Pace.Ran;
             }
 
