@@ -12,7 +12,6 @@ internal static class ForeignSignature
     private static readonly Mark[] s_marks =
     [
         new(0, [0x4C, 0x55, 0x4B, 0x53, 0xBA, 0xBE], "a LUKS container"),
-        new(0, [.. "XFSB"u8], "an XFS file system"),
         new(3, [.. "NTFS    "u8], "an NTFS file system"),
         new(3, [.. "EXFAT   "u8], "an exFAT file system"),
         new(0, [.. "LABELONE"u8], "an LVM physical volume"),
