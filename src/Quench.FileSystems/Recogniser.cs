@@ -1,5 +1,10 @@
 using Quench.Blocks;
+using Quench.FileSystems.Containers;
+using Quench.FileSystems.ExFat;
 using Quench.FileSystems.Ext4;
+using Quench.FileSystems.Fat;
+using Quench.FileSystems.Ntfs;
+using Quench.FileSystems.Swap;
 using Quench.FileSystems.Xfs;
 
 namespace Quench.FileSystems;
@@ -7,7 +12,10 @@ namespace Quench.FileSystems;
 /// <summary>Finds out what is on a volume by asking every analyser there is.</summary>
 public static class Recogniser
 {
-    private static readonly IFileSystemAnalyser[] s_analysers = [new Ext4Analyser(), new XfsAnalyser()];
+    private static readonly IFileSystemAnalyser[] s_analysers =
+    [
+        new Ext4Analyser(), new XfsAnalyser(), new FatAnalyser(), new ExFatAnalyser(), new NtfsAnalyser(), new SwapAnalyser(), new LuksAnalyser(), new LvmAnalyser(),
+    ];
 
     /// <summary>Says what is on a volume and which of its bytes matter.</summary>
     /// <returns>
