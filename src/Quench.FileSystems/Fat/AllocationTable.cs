@@ -97,7 +97,7 @@ internal sealed class AllocationTable
     {
         if (entry == 0)
         {
-            Unless((byte)value == _layout.Media, "the file allocation table does not begin with the medium's byte");
+            Unless((value & 0xFF) == _layout.Media, "the file allocation table does not begin with the medium's byte");
         }
         else if (_layout.EntryBits > 12)
         {

@@ -144,10 +144,10 @@ internal sealed class NtfsVolume
 
     // The log begins with two restart pages. (Linux-NTFS documentation, "$LogFile")
     //
-    //     "RSTR" ┬ fixups ┬ … ┬ 0x18 offset of the restart area (2)
+    //     "RSTR" ┬ fixups ┬ … ┬ 0x18 offset of the restart area (2), minor version (2), major version (2)
     //     restart area  0x0C first client in use (2; FFFF: none) ┬ flags (2; 2: left in order)
     //
-    // One that is filled with FF was never used.
+    // One that is filled with FF was never used. Windows 8 and later raise the version to 2 while they keep metadata in memory, through fast startup too.
     private async ValueTask ReadLogAsync(CancellationToken cancellationToken)
     {
         RunList runs = RunsOf(await ReadRecordAsync(LogRecord, cancellationToken), "log");
@@ -171,7 +171,7 @@ internal sealed class NtfsVolume
     private static bool IsLeftInOrder(byte[] page)
     {
         int area = ReadUInt16LittleEndian(page.AsSpan(0x18));
-        return page.AsSpan(0, 4).SequenceEqual("RSTR"u8) && area >= 0x30 && area + 16 <= 510
+        return page.AsSpan(0, 4).SequenceEqual("RSTR"u8) && ReadUInt16LittleEndian(page.AsSpan(0x1C)) < 2 && area >= 0x30 && area + 16 <= 510
             && (ReadUInt16LittleEndian(page.AsSpan(area + 12)) == NoClient || (ReadUInt16LittleEndian(page.AsSpan(area + 14)) & 2) != 0);
     }
 

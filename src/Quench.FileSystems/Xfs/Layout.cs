@@ -123,7 +123,7 @@ internal sealed class Layout
             && (group * superblock.GroupBlocks) + inGroup + count <= superblock.Blocks;
         Unless(inside, "the XFS log lies outside of an allocation group");
         long bytes = (long)count * superblock.BlockSize;
-        Unless(bytes is >= 1024 * BasicBlock and <= int.MaxValue, $"the XFS log has {bytes} bytes");
+        Unless(bytes is >= 512 * BasicBlock and <= int.MaxValue, $"the XFS log has {bytes} bytes");
         return ((long)((group * superblock.GroupBlocks) + inGroup), (long)count);
     }
 }

@@ -47,7 +47,7 @@ internal sealed class LogReader
         }
 
         ulong tail = new LogRecord(_record).TailLsn;
-        long index = (uint)tail;
+        long index = (long)(tail & uint.MaxValue);
         Unless(index < _log.Count && tail >> 32 == _head.CycleAt(index), "the XFS log states a tail that is not there");
         long left = (_head.Index - index + _log.Count - 1) % _log.Count + 1;
         while (left > 0 && left <= MostBlocks)

@@ -15,7 +15,7 @@ public sealed class ContainerTests
         Tool.Require("cryptsetup", "truncate");
         using TempFolder folder = new();
         await Tool.RunAsync("truncate", "-s", "20M", folder["made.img"]);
-        await File.WriteAllTextAsync(folder["key"], "a key for tests");
+        await File.WriteAllTextAsync(folder["key"], "a key for tests", TestContext.Current.CancellationToken);
         string[] quick = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--uuid", "01234567-89ab-cdef-0123-456789abcdef"];
         await Tool.RunAsync("cryptsetup", ["-q", "luksFormat", "--type", type, .. quick, folder["made.img"], folder["key"]]);
         VolumeAnalysis ours = await ExpectWholeAsync(folder["made.img"], "is a LUKS container");
@@ -30,7 +30,7 @@ public sealed class ContainerTests
         Encoding.ASCII.GetBytes("LABELONE", image.AsSpan(512));
         image[512 + 0x14] = 0x20;
         Encoding.ASCII.GetBytes("LVM2 001abcdefGHIJklmnOPQRstuvWXYZ123456", image.AsSpan(512 + 0x18));
-        await File.WriteAllBytesAsync(folder["made.img"], image);
+        await File.WriteAllBytesAsync(folder["made.img"], image, TestContext.Current.CancellationToken);
         VolumeAnalysis ours = await ExpectWholeAsync(folder["made.img"], "is an LVM physical volume");
         Assert.Equal(("lvm2", "abcdef-GHIJ-klmn-OPQR-stuv-WXYZ-123456"), (ours.FileSystem!.Type, ours.FileSystem.Uuid));
     }

@@ -41,11 +41,11 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
     [Fact]
     public async Task The_facts_are_those_that_were_given()
     {
-        byte[] image = await MakeAsync("-L", "Grüße", "-c", "8K");
+        byte[] image = await MakeAsync("-L", "A label", "-c", "8K");
         VolumeAnalysis ours = await AnalyseAsync(image);
         Assert.Null(ours.Doubt);
         string serial = $"{ReadUInt16LittleEndian(image.AsSpan(0x66)):X4}-{ReadUInt16LittleEndian(image.AsSpan(0x64)):X4}";
-        Assert.Equal(new FileSystemFacts("exfat", "Grüße", serial, 8192, image.Length, FileSystemState.Clean), ours.FileSystem);
+        Assert.Equal(new FileSystemFacts("exfat", "A label", serial, 8192, image.Length, FileSystemState.Clean), ours.FileSystem);
     }
 
     [Theory]
@@ -124,7 +124,7 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
         Tool.Require("mkfs.exfat", "truncate");
         using TempFolder folder = new();
         await Tool.RunAsync("truncate", "-s", "1T", folder["large.img"]);
-        await Tool.RunAsync("mkfs.exfat", "-c", "4K", folder["large.img"]);
+        await Tool.RunAsync("mkfs.exfat", "-c", "32K", folder["large.img"]);
         await using TestVolume volume = TestVolume.OverFile(folder["large.img"]);
         long before = GC.GetAllocatedBytesForCurrentThread();
         long start = Stopwatch.GetTimestamp();

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Quench.FileSystems;
 using Quench.FileSystems.Ext4;
 using Xunit;
 

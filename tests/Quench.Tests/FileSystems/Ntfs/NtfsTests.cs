@@ -67,10 +67,11 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData(0, 0, true)]
-    [InlineData(0, 2, false)]
-    [InlineData(0xFFFF, 0, false)]
-    public async Task A_log_that_was_not_closed_puts_everything_in_use(ushort client, ushort flags, bool isPending)
+    [InlineData(1, 0, 0, true)]
+    [InlineData(1, 0, 2, false)]
+    [InlineData(1, 0xFFFF, 0, false)]
+    [InlineData(2, 0xFFFF, 2, true)]
+    public async Task A_log_that_was_not_closed_puts_everything_in_use(ushort version, ushort client, ushort flags, bool isPending)
     {
         byte[] image = await MakeAsync();
         int log = LogOf(image);
@@ -79,6 +80,7 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
             image.AsSpan(page, 4096).Clear();
             "RSTR"u8.CopyTo(image.AsSpan(page));
             WriteUInt16LittleEndian(image.AsSpan(page + 0x18), 0x30);
+            WriteUInt16LittleEndian(image.AsSpan(page + 0x1C), version);
             WriteUInt16LittleEndian(image.AsSpan(page + 0x30 + 12), client);
             WriteUInt16LittleEndian(image.AsSpan(page + 0x30 + 14), flags);
         }
@@ -99,7 +101,7 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
     public async Task A_boot_sector_that_cannot_be_right_puts_everything_in_use(int field, uint value, string sentence)
     {
         byte[] image = await MakeAsync();
-        WriteUInt16LittleEndian(image.AsSpan(field), (ushort)value);
+        WriteUInt16LittleEndian(image.AsSpan(field), (ushort)(value & 0xFFFF));
         if (value > 0xFFFF)
         {
             WriteUInt32LittleEndian(image.AsSpan(field), value);

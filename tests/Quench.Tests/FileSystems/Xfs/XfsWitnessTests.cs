@@ -72,7 +72,7 @@ public sealed class XfsWitnessTests(ITestOutputHelper output)
         Assert.InRange(ours.VolumeLength - ours.TotalLength - kernel.Sum(free => free.Length), 0, mostListed);
     }
 
-    private static Task CopyAsync(TempFolder folder, string name) => Tool.RunAsync("cp", "--sparse=always", folder["live.img"], folder[name]);
+    private static Task<string> CopyAsync(TempFolder folder, string name) => Tool.RunAsync("cp", "--sparse=always", folder["live.img"], folder[name]);
 
     private static async Task<List<string>> DifferencesAsync(string image, bool largeSectors)
     {
