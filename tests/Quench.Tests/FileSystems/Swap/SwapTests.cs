@@ -25,7 +25,9 @@ public sealed class SwapTests(ITestOutputHelper output)
     [Fact]
     public async Task A_header_of_the_other_byte_order_is_read_too()
     {
-        byte[] image = await MakeAsync(4096, "--endianness", "big");
+        byte[] image = await MakeAsync(4096);
+        image.AsSpan(0x400, 4).Reverse();
+        image.AsSpan(0x404, 4).Reverse();
         VolumeAnalysis ours = await AnalyseAsync(image);
         Assert.Null(ours.Doubt);
         Assert.Equal(Length, ours.FileSystem!.Length);
@@ -56,12 +58,12 @@ public sealed class SwapTests(ITestOutputHelper output)
     public async Task No_bytes_make_it_fail_hang_or_take_much_memory() =>
         await AnalyserFuzz.RunAsync([new(await MakeAsync(4096), [new Extent(1024, 64), new Extent(4080, 16)], _ => { })], 1 << 20, output);
 
-    private static async Task<byte[]> MakeAsync(int page, params string[] arguments)
+    private static async Task<byte[]> MakeAsync(int page)
     {
         Tool.Require("mkswap", "truncate");
         using TempFolder folder = new();
         await Tool.RunAsync("truncate", "-s", $"{Length}", folder["made.img"]);
-        await Tool.RunAsync("mkswap", ["-q", "-p", $"{page}", "-L", "a name", "-U", "01234567-89ab-cdef-0123-456789abcdef", .. arguments, folder["made.img"]]);
+        await Tool.RunAsync("mkswap", ["-q", "-p", $"{page}", "-L", "a name", "-U", "01234567-89ab-cdef-0123-456789abcdef", folder["made.img"]]);
         byte[] image = new byte[Length + 1536];
         (await File.ReadAllBytesAsync(folder["made.img"])).CopyTo(image, 0);
         return image;
