@@ -11,14 +11,6 @@ internal static class ForeignSignature
 {
     private static readonly Mark[] s_marks =
     [
-        new(0, [0x4C, 0x55, 0x4B, 0x53, 0xBA, 0xBE], "a LUKS container"),
-        new(0, [.. "XFSB"u8], "an XFS file system"),
-        new(3, [.. "NTFS    "u8], "an NTFS file system"),
-        new(3, [.. "EXFAT   "u8], "an exFAT file system"),
-        new(0, [.. "LABELONE"u8], "an LVM physical volume"),
-        new(512, [.. "LABELONE"u8], "an LVM physical volume"),
-        new(1024, [.. "LABELONE"u8], "an LVM physical volume"),
-        new(1536, [.. "LABELONE"u8], "an LVM physical volume"),
         new(0, [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0], "a Linux RAID member"),
         new(4096, [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0], "a Linux RAID member"),
         new(4096 + 24, [0xC6, 0x85, 0x73, 0xF6, 0x4E, 0x1A, 0x45, 0xCA, 0x82, 0x65, 0xF5, 0x7F, 0x48, 0xBA, 0x6D, 0x81], "a bcache device"),

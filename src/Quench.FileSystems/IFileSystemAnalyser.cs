@@ -12,6 +12,9 @@ public interface IFileSystemAnalyser
     /// <summary>The family: "ext".</summary>
     string Name { get; }
 
+    /// <summary>What the volume holds then, for a sentence: "an XFS file system".</summary>
+    string Tenant { get; }
+
     /// <summary>Looks at a volume.</summary>
     /// <param name="volume">Only read. Must not change meanwhile.</param>
     /// <param name="condition">In what condition it was at the moment that it shows.</param>

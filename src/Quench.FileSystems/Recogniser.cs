@@ -1,12 +1,21 @@
 using Quench.Blocks;
+using Quench.FileSystems.Containers;
+using Quench.FileSystems.ExFat;
 using Quench.FileSystems.Ext4;
+using Quench.FileSystems.Fat;
+using Quench.FileSystems.Ntfs;
+using Quench.FileSystems.Swap;
+using Quench.FileSystems.Xfs;
 
 namespace Quench.FileSystems;
 
 /// <summary>Finds out what is on a volume by asking every analyser there is.</summary>
 public static class Recogniser
 {
-    private static readonly IFileSystemAnalyser[] s_analysers = [new Ext4Analyser()];
+    private static readonly IFileSystemAnalyser[] s_analysers =
+    [
+        new Ext4Analyser(), new XfsAnalyser(), new FatAnalyser(), new ExFatAnalyser(), new NtfsAnalyser(), new SwapAnalyser(), new LuksAnalyser(), new LvmAnalyser(),
+    ];
 
     /// <summary>Says what is on a volume and which of its bytes matter.</summary>
     /// <returns>
@@ -27,7 +36,7 @@ public static class Recogniser
             VolumeAnalysis? answer = await analyser.TryAnalyseAsync(volume, condition, cancellationToken);
             if (answer is not null && found is not null)
             {
-                return InDoubt(volume, found, $"the volume also holds the superblock of another file system ({analyser.Name})");
+                return InDoubt(volume, found, $"the volume also carries the mark of {analyser.Tenant}");
             }
 
             found ??= answer;

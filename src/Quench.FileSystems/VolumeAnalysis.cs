@@ -14,13 +14,24 @@ public sealed record VolumeAnalysis(FileSystemFacts? FileSystem, UsedBlocks Used
 }
 
 /// <summary>A file system, as its own superblock tells it.</summary>
-/// <param name="Type">"ext2", "ext3", "ext4".</param>
+/// <param name="Type">"ext2", "ext3", "ext4", "xfs", "fat12", "fat16", "fat32", "exfat", "ntfs", "swap"; of a container "luks1", "luks2", "lvm2".</param>
 /// <param name="Label">Its label; empty when it has none.</param>
 /// <param name="Uuid">Its identifier in the usual text form; empty when it has none.</param>
 /// <param name="BlockSize">Bytes of its block (or cluster) that the map speaks in.</param>
 /// <param name="Length">Bytes it covers from the start of the volume.</param>
 /// <param name="State">Whether it was left in order.</param>
-public sealed record FileSystemFacts(string Type, string Label, string Uuid, int BlockSize, long Length, FileSystemState State);
+public sealed record FileSystemFacts(string Type, string Label, string Uuid, int BlockSize, long Length, FileSystemState State)
+{
+    /// <summary>The program that checks such a file system.</summary>
+    public string Checker => Type switch
+    {
+        "xfs" => "xfs_repair",
+        "fat12" or "fat16" or "fat32" => "fsck.fat",
+        "exfat" => "fsck.exfat",
+        "ntfs" => "chkdsk under Windows",
+        _ => "e2fsck",
+    };
+}
 
 /// <summary>How a file system was left.</summary>
 public enum FileSystemState

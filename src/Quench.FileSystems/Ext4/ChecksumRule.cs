@@ -42,7 +42,7 @@ internal sealed record ChecksumRule
         return new ChecksumRule(
             metadata,
             superblock.Has(ReadOnlyCompatibleFeatures.DescriptorChecksums),
-            stored ? superblock.ChecksumSeed : Checksums.Crc32c(uint.MaxValue, superblock.Uuid),
+            stored ? superblock.ChecksumSeed : Crc32c.Append(uint.MaxValue, superblock.Uuid),
             Checksums.Crc16(ushort.MaxValue, superblock.Uuid));
     }
 

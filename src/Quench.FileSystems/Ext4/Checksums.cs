@@ -3,27 +3,10 @@ using System.Numerics;
 
 namespace Quench.FileSystems.Ext4;
 
-/// <summary>The two checksums of the format, both without a final inversion: what one call returns is the next one's start.</summary>
+/// <summary>The checksums that only this format has, all without a final inversion: what one call returns is the next one's start.</summary>
 internal static class Checksums
 {
     private static readonly ushort[] s_crc16 = MakeTable();
-
-    /// <summary>CRC-32C (polynomial 0x1EDC6F41, reflected), over metadata_csum structures.</summary>
-    public static uint Crc32c(uint crc, ReadOnlySpan<byte> bytes)
-    {
-        while (bytes.Length >= sizeof(ulong))
-        {
-            crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(bytes));
-            bytes = bytes[sizeof(ulong)..];
-        }
-
-        foreach (byte one in bytes)
-        {
-            crc = BitOperations.Crc32C(crc, one);
-        }
-
-        return crc;
-    }
 
     /// <summary>CRC-32C over a number as it lies on disk in ext4.</summary>
     public static uint Crc32cLittleEndian(uint crc, uint value) => BitOperations.Crc32C(crc, value);

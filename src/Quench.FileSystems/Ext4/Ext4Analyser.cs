@@ -10,6 +10,9 @@ internal sealed class Ext4Analyser : IFileSystemAnalyser
     public string Name => "ext";
 
     /// <inheritdoc/>
+    public string Tenant => "an ext file system";
+
+    /// <inheritdoc/>
     public async ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
     {
         long length = volume.Geometry.Length;

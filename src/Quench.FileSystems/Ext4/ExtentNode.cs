@@ -30,7 +30,7 @@ internal readonly ref struct ExtentNode(ReadOnlySpan<byte> bytes)
 
     /// <summary>Whether a node that fills a block ends with the right checksum.</summary>
     public bool HasChecksum(uint seed) =>
-        ChecksumOffset + 4 <= _bytes.Length && ReadUInt32LittleEndian(_bytes[ChecksumOffset..]) == Checksums.Crc32c(seed, _bytes[..ChecksumOffset]);
+        ChecksumOffset + 4 <= _bytes.Length && ReadUInt32LittleEndian(_bytes[ChecksumOffset..]) == Crc32c.Append(seed, _bytes[..ChecksumOffset]);
 
     public uint LogicalBlock(int entry) => ReadUInt32LittleEndian(Entry(entry));
 

@@ -39,9 +39,9 @@ internal readonly ref struct GroupDescriptor(ReadOnlySpan<byte> bytes)
     public ushort ComputeCrc32c(uint seed, uint group)
     {
         uint crc = Checksums.Crc32cLittleEndian(seed, group);
-        crc = Checksums.Crc32c(crc, _bytes[..ChecksumOffset]);
-        crc = Checksums.Crc32c(crc, [0, 0]);
-        return (ushort)(Checksums.Crc32c(crc, _bytes[(ChecksumOffset + 2)..]) & 0xFFFF);
+        crc = Crc32c.Append(crc, _bytes[..ChecksumOffset]);
+        crc = Crc32c.Append(crc, [0, 0]);
+        return (ushort)(Crc32c.Append(crc, _bytes[(ChecksumOffset + 2)..]) & 0xFFFF);
     }
 
     /// <summary>What the checksum should be under gdt_csum.</summary>

@@ -33,7 +33,7 @@ internal readonly ref struct Inode(ReadOnlySpan<byte> bytes)
 
     /// <summary>What the checksums of this inode and its extent blocks start from.</summary>
     public uint ChecksumSeed(uint fileSystemSeed, uint number) =>
-        Checksums.Crc32c(Checksums.Crc32cLittleEndian(fileSystemSeed, number), _bytes.Slice(0x64, 4));
+        Crc32c.Append(Checksums.Crc32cLittleEndian(fileSystemSeed, number), _bytes.Slice(0x64, 4));
 
     /// <summary>Whether the checksum is right: over the whole inode with the checksum itself as zeros.</summary>
     public bool HasChecksum(uint seed)
@@ -47,7 +47,7 @@ internal readonly ref struct Inode(ReadOnlySpan<byte> bytes)
             stated |= (uint)ReadUInt16LittleEndian(_bytes[ChecksumHighOffset..]) << 16;
         }
 
-        uint computed = Checksums.Crc32c(seed, copy);
+        uint computed = Crc32c.Append(seed, copy);
         return stated == (HasHighChecksum ? computed : computed & 0xFFFF);
     }
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using static System.Buffers.Binary.BinaryPrimitives;
 
 namespace Quench.FileSystems.Ext4;
@@ -86,7 +85,7 @@ internal readonly ref struct Superblock(ReadOnlySpan<byte> bytes)
 
     public uint Checksum => ReadUInt32LittleEndian(_bytes[0x3FC..]);
 
-    public uint ComputedChecksum => Checksums.Crc32c(uint.MaxValue, _bytes[..0x3FC]);
+    public uint ComputedChecksum => Crc32c.Append(uint.MaxValue, _bytes[..0x3FC]);
 
     public bool Has(CompatibleFeatures feature) => (Compatible & feature) != 0;
 
@@ -95,20 +94,12 @@ internal readonly ref struct Superblock(ReadOnlySpan<byte> bytes)
     public bool Has(ReadOnlyCompatibleFeatures feature) => (ReadOnlyCompatible & feature) != 0;
 
     /// <summary>The facts as the superblock states them, believable or not.</summary>
-    public FileSystemFacts Facts() => new(TypeName(), Label(), UuidText(), StatedBlockSize(), StatedLength(), StatedState());
+    public FileSystemFacts Facts() => new(TypeName(), VolumeText.Label(VolumeName), VolumeText.Uuid(Uuid), StatedBlockSize(), StatedLength(), StatedState());
 
     private string TypeName() =>
         Has(IncompatibleFeatures.JournalDevice) ? "jbd"
         : (Incompatible & ~IncompatibleFeatures.BeforeExt4) != 0 || (ReadOnlyCompatible & ~ReadOnlyCompatibleFeatures.BeforeExt4) != 0 ? "ext4"
         : Has(CompatibleFeatures.HasJournal) ? "ext3" : "ext2";
-
-    private string Label()
-    {
-        int end = VolumeName.IndexOf((byte)0);
-        return Encoding.UTF8.GetString(end < 0 ? VolumeName : VolumeName[..end]);
-    }
-
-    private string UuidText() => Uuid.ContainsAnyExcept((byte)0) ? new Guid(Uuid, bigEndian: true).ToString() : "";
 
     private int StatedBlockSize()
     {

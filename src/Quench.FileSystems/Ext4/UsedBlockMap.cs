@@ -83,7 +83,7 @@ internal sealed class UsedBlockMap
     {
         if (_layout.Checksum.Metadata)
         {
-            uint computed = Checksums.Crc32c(_layout.Checksum.Seed, bitmap[..(_layout.BlocksPerGroup / _layout.ClusterRatio / 8)]);
+            uint computed = Crc32c.Append(_layout.Checksum.Seed, bitmap[..(_layout.BlocksPerGroup / _layout.ClusterRatio / 8)]);
             uint kept = _layout.DescriptorSize >= GroupDescriptor.LargeSize ? computed : computed & 0xFFFF;
             Unless(kept == _groups[group].BitmapChecksum, $"the block bitmap of ext4 block group {group} does not match its checksum");
         }

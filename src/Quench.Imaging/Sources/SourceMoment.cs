@@ -44,7 +44,7 @@ public sealed class SourceMoment : IAsyncDisposable
             throw new QuenchException(
                 "SRC-104",
                 $"the {found.Type} file system on {Snapshot.Volume} is not sound: it was not left in order, or it has noted errors",
-                "check it (e2fsck) and run this again, or image it as it is with --force")
+                $"check it ({found.Checker}) and run this again, or image it as it is with --force")
             {
                 Effect = "nothing was stored",
             };

@@ -45,8 +45,8 @@ internal readonly ref struct JournalBlock(ReadOnlySpan<byte> bytes)
 
     private bool HasChecksumAt(int offset, uint seed)
     {
-        uint crc = Checksums.Crc32c(seed, _bytes[..offset]);
+        uint crc = Crc32c.Append(seed, _bytes[..offset]);
         crc = Checksums.Crc32cLittleEndian(crc, 0);
-        return ReadUInt32BigEndian(_bytes[offset..]) == Checksums.Crc32c(crc, _bytes[(offset + 4)..]);
+        return ReadUInt32BigEndian(_bytes[offset..]) == Crc32c.Append(crc, _bytes[(offset + 4)..]);
     }
 }

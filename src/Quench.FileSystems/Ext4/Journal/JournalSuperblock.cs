@@ -54,7 +54,7 @@ internal readonly ref struct JournalSuperblock(ReadOnlySpan<byte> bytes)
     public bool HasChecksums => (Features & (JournalFeatures.ChecksumV2 | JournalFeatures.ChecksumV3)) != 0;
 
     /// <summary>What every checksum of the log starts from.</summary>
-    public uint ChecksumSeed => Checksums.Crc32c(uint.MaxValue, _bytes.Slice(0x30, 16));
+    public uint ChecksumSeed => Crc32c.Append(uint.MaxValue, _bytes.Slice(0x30, 16));
 
     private uint CompatibleFeatures => IsSecondVersion ? ReadUInt32BigEndian(_bytes[0x24..]) : 0;
 
@@ -84,8 +84,8 @@ internal readonly ref struct JournalSuperblock(ReadOnlySpan<byte> bytes)
 
     private bool HasChecksum()
     {
-        uint crc = Checksums.Crc32c(uint.MaxValue, _bytes[..ChecksumOffset]);
+        uint crc = Crc32c.Append(uint.MaxValue, _bytes[..ChecksumOffset]);
         crc = Checksums.Crc32cLittleEndian(crc, 0);
-        return ReadUInt32BigEndian(_bytes[ChecksumOffset..]) == Checksums.Crc32c(crc, _bytes[(ChecksumOffset + 4)..]);
+        return ReadUInt32BigEndian(_bytes[ChecksumOffset..]) == Crc32c.Append(crc, _bytes[(ChecksumOffset + 4)..]);
     }
 }

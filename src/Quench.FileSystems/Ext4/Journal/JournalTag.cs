@@ -44,7 +44,7 @@ internal readonly ref struct JournalTag(ReadOnlySpan<byte> bytes, JournalFeature
     /// <summary>Whether the log's copy of the block, as it lies there before any unescaping, is the one that was written.</summary>
     public bool Matches(ReadOnlySpan<byte> copy, uint seed, uint sequence)
     {
-        uint computed = Checksums.Crc32c(Checksums.Crc32cBigEndian(seed, sequence), copy);
+        uint computed = Crc32c.Append(Checksums.Crc32cBigEndian(seed, sequence), copy);
         return IsThird ? ReadUInt32BigEndian(_bytes[12..]) == computed
             : (_features & JournalFeatures.ChecksumV2) == 0 || ReadUInt16BigEndian(_bytes[4..]) == (computed & 0xFFFF);
     }

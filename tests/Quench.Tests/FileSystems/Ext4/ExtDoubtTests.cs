@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Globalization;
 using Quench.FileSystems;
 using Xunit;
-using Ext4Checksums = Quench.FileSystems.Ext4.Checksums;
 
 namespace Quench.Tests.FileSystems.Ext4;
 
@@ -251,7 +250,7 @@ public sealed class ExtDoubtTests(ITestOutputHelper output)
 
     /// <summary>Makes the superblock's checksum right.</summary>
     private static void Seal(byte[] image) =>
-        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(Superblock + 0x3FC), Ext4Checksums.Crc32c(uint.MaxValue, image.AsSpan(Superblock, 0x3FC)));
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(Superblock + 0x3FC), Crc32c.Append(uint.MaxValue, image.AsSpan(Superblock, 0x3FC)));
 
     private static async Task<VolumeAnalysis> AnalyseAsync(byte[] image)
     {

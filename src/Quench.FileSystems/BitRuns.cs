@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 
-namespace Quench.FileSystems.Ext4;
+namespace Quench.FileSystems;
 
 /// <summary>The runs of set bits in an on-disk bitmap, a word at a time. Bit n is bit n mod 8 of byte n / 8.</summary>
 internal ref struct BitRuns(ReadOnlySpan<byte> bytes, int count)

@@ -1,0 +1,60 @@
+using Quench.Blocks;
+
+namespace Quench.FileSystems.Fat;
+
+/// <summary>The used-block map of FAT12, FAT16 and FAT32. What it knows and refuses is in the README of this room.</summary>
+internal sealed class FatAnalyser : IFileSystemAnalyser
+{
+    /// <inheritdoc/>
+    public string Name => "fat";
+
+    /// <inheritdoc/>
+    public string Tenant => "a FAT file system";
+
+    /// <inheritdoc/>
+    public async ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
+    {
+        long length = volume.Geometry.Length;
+        byte[] boot = new byte[BootSector.Size];
+        if (length < BootSector.Size)
+        {
+            return null;
+        }
+
+        await VolumeBytes.ReadAsync(volume, 0, boot, cancellationToken);
+        if (!new BootSector(boot).IsPlausible())
+        {
+            return null;
+        }
+
+        Layout layout = Layout.From(new BootSector(boot));
+        FileSystemFacts facts = layout.Facts(new BootSector(boot));
+        try
+        {
+            layout.Check(new BootSector(boot), length);
+            await RequireBackupAsync(volume, layout, boot, cancellationToken);
+            AllocationTable table = await AllocationTable.ReadAsync(layout, volume, cancellationToken);
+            int bits = new BootSector(boot).DirtyBits;
+            bool isMarked = table.IsMarked || bits != 0;
+            facts = facts with { State = isMarked ? WithoutJournal.StateOf(condition) : FileSystemState.Clean };
+            InDoubtException.Unless(!table.HadErrors, "the FAT file system has noted errors of its disk; check it");
+            return WithoutJournal.DoubtOf(isMarked, condition, facts.Type) is { } doubt
+                ? VolumeAnalysis.AllInUse(length, facts, doubt)
+                : new VolumeAnalysis(facts, table.Used, Doubt: null);
+        }
+        catch (InDoubtException doubt)
+        {
+            return VolumeAnalysis.AllInUse(length, facts, doubt.Message);
+        }
+    }
+
+    private static async ValueTask RequireBackupAsync(IBlockReader volume, Layout layout, byte[] boot, CancellationToken cancellationToken)
+    {
+        if (layout.BackupOffset > 0)
+        {
+            byte[] backup = new byte[BootSector.Size];
+            await VolumeBytes.ReadAsync(volume, layout.BackupOffset, backup, cancellationToken);
+            InDoubtException.Unless(new BootSector(boot).AgreesWith(new BootSector(backup)), "the FAT32 boot sector and its backup state different sizes; check the file system");
+        }
+    }
+}

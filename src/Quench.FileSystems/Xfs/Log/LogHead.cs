@@ -1,0 +1,54 @@
+using static Quench.FileSystems.InDoubtException;
+
+namespace Quench.FileSystems.Xfs.Log;
+
+/// <summary>Where the log was last written. Before it lies what was written in the current round, from it on the round before.</summary>
+/// <param name="Index">The basic block after the last that was written; the log's length when that was the log's last.</param>
+/// <param name="Cycle">The current round; 0 when the log was never used.</param>
+/// <param name="CycleAfter">The round of what follows; 0 where nothing was ever written.</param>
+internal readonly record struct LogHead(long Index, uint Cycle, uint CycleAfter)
+{
+    /// <summary>How far from the head writes in flight may have landed in any order: eight log buffers of 256 KiB.</summary>
+    private const int Window = 8 * 256 * 1024 / Layout.BasicBlock;
+
+    /// <summary>Finds it by halving, then demands that all around it was written in order.</summary>
+    /// <exception cref="InDoubtException">The rounds do not form two runs.</exception>
+    public static async ValueTask<LogHead> FindAsync(LogArea log, CancellationToken cancellationToken)
+    {
+        byte[] block = new byte[Layout.BasicBlock];
+        uint first = await log.CycleAsync(0, block, cancellationToken);
+        uint last = await log.CycleAsync(log.Count - 1, block, cancellationToken);
+        Unless(last == first || last + 1L == first || (last == 0 && first == 1), "the XFS log does not run in rounds");
+        long low = 0;
+        long high = log.Count;
+        while (last != first && high - low > 1)
+        {
+            long middle = (low + high) / 2;
+            bool isCurrent = await log.CycleAsync(middle, block, cancellationToken) == first;
+            (low, high) = isCurrent ? (middle, high) : (low, middle);
+        }
+
+        LogHead head = new(high, first, last == first ? first : last);
+        await head.RequireOrderAsync(log, cancellationToken);
+        return head;
+    }
+
+    /// <summary>The round that a basic block should be of.</summary>
+    public uint CycleAt(long index) => index < Index ? Cycle : CycleAfter;
+
+    private async ValueTask RequireOrderAsync(LogArea log, CancellationToken cancellationToken)
+    {
+        byte[] window = new byte[Math.Min(Window, log.Count / 2) * Layout.BasicBlock];
+        int blocks = window.Length / Layout.BasicBlock;
+        for (int part = 0; part < 2; part++)
+        {
+            long first = Index - blocks + (part * blocks) + log.Count;
+            await log.ReadAsync(first, window, cancellationToken);
+            for (int block = 0; block < blocks; block++)
+            {
+                uint cycle = LogArea.Cycle(window.AsSpan(block * Layout.BasicBlock));
+                Unless(cycle == CycleAt((first + block) % log.Count), "the XFS log was cut off in the middle of a write");
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+using System.Text;
+using Quench.FileSystems;
+using Xunit;
+
+namespace Quench.Tests.FileSystems.Containers;
+
+/// <summary>Containers are recognised, said, and kept whole.</summary>
+public sealed class ContainerTests
+{
+    [Theory]
+    [InlineData("luks1")]
+    [InlineData("luks2")]
+    public async Task A_container_made_by_cryptsetup_is_recognised(string type)
+    {
+        Tool.Require("cryptsetup", "truncate");
+        using TempFolder folder = new();
+        await Tool.RunAsync("truncate", "-s", "20M", folder["made.img"]);
+        await File.WriteAllTextAsync(folder["key"], "a key for tests", TestContext.Current.CancellationToken);
+        string[] quick = ["--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--uuid", "01234567-89ab-cdef-0123-456789abcdef"];
+        await Tool.RunAsync("cryptsetup", ["-q", "luksFormat", "--type", type, .. quick, folder["made.img"], folder["key"]]);
+        VolumeAnalysis ours = await ExpectWholeAsync(folder["made.img"], "is a LUKS container");
+        Assert.Equal((type, "01234567-89ab-cdef-0123-456789abcdef"), (ours.FileSystem!.Type, ours.FileSystem.Uuid));
+    }
+
+    [Fact]
+    public async Task A_physical_volume_is_recognised()
+    {
+        using TempFolder folder = new();
+        byte[] image = new byte[4 << 20];
+        Encoding.ASCII.GetBytes("LABELONE", image.AsSpan(512));
+        image[512 + 0x14] = 0x20;
+        Encoding.ASCII.GetBytes("LVM2 001abcdefGHIJklmnOPQRstuvWXYZ123456", image.AsSpan(512 + 0x18));
+        await File.WriteAllBytesAsync(folder["made.img"], image, TestContext.Current.CancellationToken);
+        VolumeAnalysis ours = await ExpectWholeAsync(folder["made.img"], "is an LVM physical volume");
+        Assert.Equal(("lvm2", "abcdef-GHIJ-klmn-OPQR-stuv-WXYZ-123456"), (ours.FileSystem!.Type, ours.FileSystem.Uuid));
+    }
+
+    [Fact]
+    public async Task A_physical_volume_made_by_pvcreate_is_recognised()
+    {
+        Tool.Require("pvcreate", "losetup", "truncate");
+        Tool.RequireRoot();
+        using TempFolder folder = new();
+        await Tool.RunAsync("truncate", "-s", "20M", folder["made.img"]);
+        string loop = (await Tool.RunAsync("losetup", "-f", "--show", folder["made.img"])).Trim();
+        try
+        {
+            await Tool.RunAsync("pvcreate", "-q", "--norestorefile", "--uuid", "abcdef-GHIJ-klmn-OPQR-stuv-WXYZ-123456", "--devices", loop, loop);
+        }
+        finally
+        {
+            await Tool.RunAsync("losetup", "-d", loop);
+        }
+
+        VolumeAnalysis ours = await ExpectWholeAsync(folder["made.img"], "is an LVM physical volume");
+        Assert.Equal("abcdef-GHIJ-klmn-OPQR-stuv-WXYZ-123456", ours.FileSystem!.Uuid);
+    }
+
+    private static async Task<VolumeAnalysis> ExpectWholeAsync(string path, string sentence)
+    {
+        await using TestVolume volume = TestVolume.OverFile(path);
+        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
+        Assert.Contains(sentence, ours.Doubt, StringComparison.Ordinal);
+        Assert.Equal(volume.Geometry.Length, ours.Used.TotalLength);
+        return ours;
+    }
+}

@@ -1,0 +1,275 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Quench.Blocks;
+using Quench.FileSystems;
+using Xunit;
+using static System.Buffers.Binary.BinaryPrimitives;
+
+namespace Quench.Tests.FileSystems.Fat;
+
+/// <summary>FAT12, FAT16, FAT32: our maps beside partclone's and fsck.fat's, and what must not be believed.</summary>
+public sealed partial class FatTests(ITestOutputHelper output)
+{
+    [Fact]
+    public async Task Generated_file_systems_are_mapped_as_partclone_and_fsck_map_them()
+    {
+        Tool.Require("mkfs.fat", "fsck.fat", "partclone.fat", "mcopy", "mdel");
+        int wanted = Knob.WitnessCount(8);
+        int seed = Knob.Seed;
+        int made = 0;
+        List<string> differences = [];
+        for (int number = 0; made < wanted; number++)
+        {
+            using TempFolder folder = new();
+            Random random = new(unchecked((seed * 1_000_003) + number));
+            if (await TryMakeAsync(random, folder["made.img"], folder) is { } recipe)
+            {
+                made++;
+                differences.AddRange((await DifferencesAsync(folder["made.img"])).Select(text => $"seed {seed}, number {number}: {recipe}: {text}"));
+            }
+        }
+
+        output.WriteLine($"seed {seed}: {made} file systems held against their witnesses");
+        Assert.True(differences.Count == 0, string.Join('\n', differences));
+    }
+
+    [Theory]
+    [InlineData(12, "fat12")]
+    [InlineData(16, "fat16")]
+    [InlineData(32, "fat32")]
+    public async Task The_facts_are_those_that_were_given(int bits, string type)
+    {
+        byte[] image = await MakeAsync(bits, "-i", "1234abcd", "-n", "A LABEL", "-s", "1");
+        VolumeAnalysis ours = await AnalyseAsync(image);
+        Assert.Null(ours.Doubt);
+        Assert.Equal(new FileSystemFacts(type, "A LABEL", "1234-ABCD", 512, image.Length, FileSystemState.Clean), ours.FileSystem);
+    }
+
+    [Theory]
+    [InlineData(VolumeCondition.AtRest, FileSystemState.Unsound, "not unmounted in order")]
+    [InlineData(VolumeCondition.Frozen, FileSystemState.Clean, "nothing on it vouches")]
+    [InlineData(VolumeCondition.Running, FileSystemState.NeedsRecovery, "in use, not frozen")]
+    public async Task One_that_is_marked_as_mounted_is_in_use(VolumeCondition condition, FileSystemState state, string sentence)
+    {
+        foreach ((int bits, int place) in new[] { (12, 0x25), (16, 0x25), (32, 0x41) })
+        {
+            byte[] image = await MakeAsync(bits);
+            image[place] |= 1;
+            VolumeAnalysis ours = await AnalyseAsync(image, condition);
+            Assert.Contains(sentence, ours.Doubt, StringComparison.Ordinal);
+            Assert.Equal(state, ours.FileSystem!.State);
+            Assert.Equal(image.Length, ours.Used.TotalLength);
+        }
+    }
+
+    [Fact]
+    public async Task The_bits_of_the_second_entry_count_too()
+    {
+        byte[] image = await MakeAsync(32);
+        int fat = FatOf(image);
+        SetBoth(image, 4, ReadUInt32LittleEndian(image.AsSpan(fat + 4)) & ~0x0800_0000u);
+        ExpectDoubt(await AnalyseAsync(image), "not unmounted in order");
+        SetBoth(image, 4, 0x0BFF_FFFF);
+        ExpectDoubt(await AnalyseAsync(image), "noted errors");
+    }
+
+    [Theory]
+    [InlineData(0x20, 0x7FFF_FFFFu, "its volume holds only")]
+    [InlineData(0x24, 0x2u, "too short for")]
+    [InlineData(0x28, 0x80u, "only one of its allocation tables")]
+    [InlineData(0x28, 0x1_0000u, "of version 1")]
+    [InlineData(0x2C, 0x99u, "root directory")]
+    [InlineData(0x30, 0x60_0001u, "backup lies outside")]
+    [InlineData(0x30, 0x07_0001u, "and its backup state different sizes")]
+    public async Task A_boot_sector_that_cannot_be_right_puts_everything_in_use(int field, uint value, string sentence)
+    {
+        byte[] image = await MakeAsync(32);
+        bool alsoBackup = field < 0x30;
+        WriteUInt32LittleEndian(image.AsSpan(field), value);
+        if (alsoBackup)
+        {
+            WriteUInt32LittleEndian(image.AsSpan((6 * 512) + field), value);
+        }
+
+        ExpectDoubt(await AnalyseAsync(image), sentence);
+    }
+
+    [Theory]
+    [InlineData(40, 0x0000_0040u, "goes on in a cluster that counts as free")]
+    [InlineData(40, 0x0F00_0000u, "which does not exist")]
+    [InlineData(40, 0x0000_0001u, "which does not exist")]
+    [InlineData(0, 0x0FFF_FF00u, "medium's byte")]
+    public async Task An_entry_that_contradicts_another_puts_everything_in_use(int entry, uint value, string sentence)
+    {
+        byte[] image = await MakeAsync(32);
+        SetBoth(image, entry * 4, value);
+        ExpectDoubt(await AnalyseAsync(image), sentence);
+    }
+
+    [Fact]
+    public async Task Two_files_in_one_cluster_and_tables_that_differ_put_everything_in_use()
+    {
+        byte[] image = await MakeAsync(32);
+        SetBoth(image, 40 * 4, 50);
+        SetBoth(image, 41 * 4, 50);
+        SetBoth(image, 50 * 4, 0x0FFF_FFFF);
+        ExpectDoubt(await AnalyseAsync(image), "two clusters of the FAT file system lead to cluster 50");
+        WriteUInt32LittleEndian(image.AsSpan(FatOf(image) + 164), 0);
+        ExpectDoubt(await AnalyseAsync(image), "tables differ");
+    }
+
+    [Fact]
+    public async Task Bad_clusters_are_left_out()
+    {
+        byte[] image = await MakeAsync(32);
+        long before = (await AnalyseAsync(image)).Used.TotalLength;
+        SetBoth(image, 40 * 4, 0x0FFF_FFF7);
+        Assert.Equal(before, (await AnalyseAsync(image)).Used.TotalLength);
+        SetBoth(image, 40 * 4, 0x0FFF_FFFF);
+        Assert.True((await AnalyseAsync(image)).Used.TotalLength > before, "an end of a file counts as in use");
+    }
+
+    [Fact]
+    public async Task No_bytes_make_it_fail_hang_or_take_much_memory()
+    {
+        List<AnalyserFuzz.Subject> subjects = [];
+        foreach (int bits in new[] { 12, 16, 32 })
+        {
+            byte[] image = await MakeAsync(bits);
+            int fat = FatOf(image);
+            int copy = fat + FatLengthOf(image);
+            subjects.Add(new AnalyserFuzz.Subject(image, [new Extent(0, 96), new Extent(6 * 512, 96), new Extent(fat, 400), new Extent(copy, 400)], changed => Seal(changed, fat, copy, bits)));
+        }
+
+        await AnalyserFuzz.RunAsync(subjects, 32 << 20, output);
+    }
+
+    [Fact]
+    public async Task A_large_file_system_takes_little_memory()
+    {
+        Tool.Require("mkfs.fat", "truncate");
+        using TempFolder folder = new();
+        await Tool.RunAsync("truncate", "-s", "1023G", folder["large.img"]);
+        await Tool.RunAsync("mkfs.fat", "-F", "32", "-s", "128", folder["large.img"]);
+        await using TestVolume volume = TestVolume.OverFile(folder["large.img"]);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        long start = Stopwatch.GetTimestamp();
+        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
+        TimeSpan taken = Stopwatch.GetElapsedTime(start);
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        output.WriteLine($"{taken.TotalMilliseconds:0} ms, {allocated >> 20} MiB, {ours.Used.TotalLength >> 20} MiB in use, blocks of {ours.Used.BlockSize}");
+        Assert.Null(ours.Doubt);
+        Assert.InRange(allocated, 1, 64 << 20);
+    }
+
+    private static void Seal(byte[] image, int fat, int copy, int bits)
+    {
+        image.AsSpan(fat, 400).CopyTo(image.AsSpan(copy));
+        (image[0x1FE], image[0x1FF], image[0]) = (0x55, 0xAA, 0xEB);
+        if (bits == 32)
+        {
+            image.AsSpan(0, 96).CopyTo(image.AsSpan(6 * 512));
+        }
+    }
+
+    private static int FatOf(byte[] image) => ReadUInt16LittleEndian(image.AsSpan(0x0E)) * 512;
+
+    private static int FatLengthOf(byte[] image) =>
+        (ReadUInt16LittleEndian(image.AsSpan(0x16)) is > 0 and ushort few ? few : (int)ReadUInt32LittleEndian(image.AsSpan(0x24))) * 512;
+
+    private static void SetBoth(byte[] image, int at, uint value)
+    {
+        WriteUInt32LittleEndian(image.AsSpan(FatOf(image) + at), value);
+        WriteUInt32LittleEndian(image.AsSpan(FatOf(image) + FatLengthOf(image) + at), value);
+    }
+
+    private static async Task<byte[]> MakeAsync(int bits, params string[] arguments)
+    {
+        Tool.Require("mkfs.fat", "truncate");
+        using TempFolder folder = new();
+        await Tool.RunAsync("truncate", "-s", bits switch { 12 => "1M", 16 => "8M", _ => "36M" }, folder["made.img"]);
+        await Tool.RunAsync("mkfs.fat", ["-F", bits.ToString(CultureInfo.InvariantCulture), .. arguments, folder["made.img"]]);
+        return await File.ReadAllBytesAsync(folder["made.img"]);
+    }
+
+    /// <summary>Makes one and fills it; null when mkfs.fat refuses the combination.</summary>
+    private static async Task<string?> TryMakeAsync(Random random, string image, TempFolder folder)
+    {
+        int bits = random.GetItems([12, 16, 32], 1)[0];
+        int sector = random.GetItems([512, 512, 512, 1024, 4096], 1)[0];
+        long least = bits switch { 12 => 256L << 10, 16 => 9L << 20, _ => 40L << 20 };
+        long length = (long)(least * Math.Pow(12, random.NextDouble())) / sector * sector;
+        List<string> arguments = ["-F", $"{bits}", "-S", $"{sector}"];
+        AddSometimes(random, arguments, 2, "-s", $"{1 << random.Next(0, bits == 12 ? 5 : 3)}");
+        AddSometimes(random, arguments, 4, "-f", "1");
+        AddSometimes(random, arguments, 3, "-a");
+        AddSometimes(random, arguments, 4, "-R", $"{random.Next(8, 40)}");
+        AddSometimes(random, arguments, 4, "-n", "SOME NAME");
+        await Tool.RunAsync("truncate", "-s", length.ToString(CultureInfo.InvariantCulture), image);
+        if ((await Tool.TryRunAsync("mkfs.fat", [.. arguments, image])).ExitCode != 0)
+        {
+            return null;
+        }
+
+        string content = Directory.CreateDirectory(folder["content"]).FullName;
+        FileWork.Do(content, random, length);
+        string[] entries = Directory.GetDirectories(content);
+        await Tool.TryRunAsync("env", ["MTOOLS_SKIP_CHECK=1", "mcopy", "-s", "-i", image, .. entries, "::"]); // a full one is as good
+        await Tool.TryRunAsync("env", "MTOOLS_SKIP_CHECK=1", "mdel", "-i", image, "::folder1/file1", "::folder2/*");
+        int tail = random.Next(3) == 0 ? random.Next(1, 40) * 512 : 0;
+        await using FileStream grown = File.OpenWrite(image);
+        grown.SetLength(length + tail);
+        return $"mkfs.fat {string.Join(' ', arguments)} ({length} + {tail} bytes)";
+    }
+
+    private static void AddSometimes(Random random, List<string> arguments, int oneIn, params ReadOnlySpan<string> added)
+    {
+        if (random.Next(oneIn) == 0)
+        {
+            arguments.AddRange(added);
+        }
+    }
+
+    private static async Task<List<string>> DifferencesAsync(string image)
+    {
+        List<string> differences = [];
+        await using TestVolume volume = TestVolume.OverFile(image);
+        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
+        if (ours.Doubt is not null || ours.FileSystem?.State != FileSystemState.Clean)
+        {
+            return [$"not mapped: {ours.Doubt} ({ours.FileSystem})"];
+        }
+
+        if (MapComparison.Compare(ours.Used.InBlocksOf(512), await Partclone.AskAsync("partclone.fat", image, 512)) is { } difference)
+        {
+            differences.Add("partclone: " + difference);
+        }
+
+        Match total = Clusters().Match((await Tool.TryRunAsync("fsck.fat", "-n", image)).Output);
+        long free = long.Parse(total.Groups[2].ValueSpan, CultureInfo.InvariantCulture) - long.Parse(total.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+        long oursFree = (ours.Used.VolumeLength - ours.Used.TotalLength) / ours.FileSystem.BlockSize;
+        if (oursFree != free)
+        {
+            differences.Add($"fsck.fat counts {free} free clusters, we count {oursFree}");
+        }
+
+        return differences;
+    }
+
+    private static async Task<VolumeAnalysis> AnalyseAsync(byte[] image, VolumeCondition condition = VolumeCondition.AtRest)
+    {
+        await using TestVolume volume = TestVolume.Over(image);
+        return await Recogniser.AnalyseAsync(volume, condition, TestContext.Current.CancellationToken);
+    }
+
+    private static void ExpectDoubt(VolumeAnalysis ours, string sentence)
+    {
+        Assert.NotNull(ours.Doubt);
+        Assert.Contains(sentence, ours.Doubt, StringComparison.Ordinal);
+        Assert.Equal(ours.Used.VolumeLength, ours.Used.TotalLength);
+    }
+
+    [GeneratedRegex(@"(\d+)/(\d+) clusters")]
+    private static partial Regex Clusters();
+}

@@ -1,0 +1,16 @@
+using System.Globalization;
+
+namespace Quench.Tests.FileSystems;
+
+/// <summary>Numbers that the environment may make larger.</summary>
+internal static class Knob
+{
+    public static int Number(string variable, int otherwise) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out int number) ? number : otherwise;
+
+    /// <summary>How many generated volumes are held against their witness.</summary>
+    public static int WitnessCount(int otherwise) => Number("QUENCH_WITNESS_COUNT", otherwise);
+
+    /// <summary>The seed of random tests.</summary>
+    public static int Seed => Number("QUENCH_SEED", 20_251);
+}

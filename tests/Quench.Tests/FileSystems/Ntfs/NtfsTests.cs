@@ -1,0 +1,275 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Quench.Blocks;
+using Quench.FileSystems;
+using Xunit;
+using static System.Buffers.Binary.BinaryPrimitives;
+
+namespace Quench.Tests.FileSystems.Ntfs;
+
+/// <summary>NTFS: our maps beside partclone's and ntfsinfo's, and what must not be believed.</summary>
+public sealed partial class NtfsTests(ITestOutputHelper output)
+{
+    private const int Cluster = 4096;
+    private const int Table = 4 * Cluster;
+    private const int Record = 1024;
+
+    [Fact]
+    public async Task Generated_file_systems_are_mapped_as_partclone_and_ntfsinfo_map_them()
+    {
+        Tool.Require("mkntfs", "ntfsinfo", "partclone.ntfs", "ntfs-3g");
+        Tool.RequireRoot();
+        int wanted = Knob.WitnessCount(4);
+        int seed = Knob.Seed;
+        int made = 0;
+        List<string> differences = [];
+        for (int number = 0; made < wanted; number++)
+        {
+            using TempFolder folder = new();
+            Random random = new(unchecked((seed * 1_000_003) + number));
+            if (await TryMakeAsync(random, folder["made.img"], folder["mnt"]) is { } recipe)
+            {
+                made++;
+                differences.AddRange((await DifferencesAsync(folder["made.img"])).Select(text => $"seed {seed}, number {number}: {recipe}: {text}"));
+            }
+        }
+
+        output.WriteLine($"seed {seed}: {made} file systems held against their witnesses");
+        Assert.True(differences.Count == 0, string.Join('\n', differences));
+    }
+
+    [Fact]
+    public async Task The_facts_are_those_that_were_given()
+    {
+        byte[] image = await MakeAsync("-L", "Grüße");
+        VolumeAnalysis ours = await AnalyseAsync(image);
+        Assert.Null(ours.Doubt);
+        string serial = $"{ReadUInt64LittleEndian(image.AsSpan(0x48)):X16}";
+        Assert.Equal(new FileSystemFacts("ntfs", "Grüße", serial, Cluster, image.Length - 512, FileSystemState.Clean), ours.FileSystem);
+    }
+
+    [Theory]
+    [InlineData(VolumeCondition.AtRest, FileSystemState.Unsound, "is marked dirty")]
+    [InlineData(VolumeCondition.Frozen, FileSystemState.Clean, "is marked dirty")]
+    [InlineData(VolumeCondition.Running, FileSystemState.NeedsRecovery, "in use and not frozen")]
+    public async Task One_that_is_marked_dirty_is_in_use(VolumeCondition condition, FileSystemState state, string sentence)
+    {
+        byte[] image = await MakeAsync();
+        byte[] information = [0x70, 0, 0, 0];
+        int at = Table + (3 * Record) + image.AsSpan(Table + (3 * Record), Record).IndexOf(information);
+        int flags = at + ReadUInt16LittleEndian(image.AsSpan(at + 0x14)) + 10;
+        image[flags] = 1;
+        image[MirrorOf(image) + flags - Table] = 1;
+        VolumeAnalysis ours = await AnalyseAsync(image, condition);
+        ExpectDoubt(ours, sentence);
+        Assert.Equal(state, ours.FileSystem!.State);
+    }
+
+    [Theory]
+    [InlineData(1, 0, 0, true)]
+    [InlineData(1, 0, 2, false)]
+    [InlineData(1, 0xFFFF, 0, false)]
+    [InlineData(2, 0xFFFF, 2, true)]
+    public async Task A_log_that_was_not_closed_puts_everything_in_use(ushort version, ushort client, ushort flags, bool isPending)
+    {
+        byte[] image = await MakeAsync();
+        int log = LogOf(image);
+        foreach (int page in new[] { log, log + 4096 })
+        {
+            image.AsSpan(page, 4096).Clear();
+            "RSTR"u8.CopyTo(image.AsSpan(page));
+            WriteUInt16LittleEndian(image.AsSpan(page + 0x18), 0x30);
+            WriteUInt16LittleEndian(image.AsSpan(page + 0x1C), version);
+            WriteUInt16LittleEndian(image.AsSpan(page + 0x30 + 12), client);
+            WriteUInt16LittleEndian(image.AsSpan(page + 0x30 + 14), flags);
+        }
+
+        VolumeAnalysis ours = await AnalyseAsync(image);
+        Assert.Equal(isPending, ours.Doubt?.Contains("was not closed", StringComparison.Ordinal) ?? false);
+        Assert.Equal(isPending ? FileSystemState.NeedsRecovery : FileSystemState.Clean, ours.FileSystem!.State);
+    }
+
+    [Theory]
+    [InlineData(0x0B, 100u, "sectors of 100 bytes")]
+    [InlineData(0x0D, 3u, "clusters of")]
+    [InlineData(0x28, 0x00FF_FFFFu, "its volume is shorter")]
+    [InlineData(0x30, 0x00FF_FFFFu, "file table lies outside")]
+    [InlineData(0x30, 9u, "record")]
+    [InlineData(0x40, 0xF0u, "records of")]
+    [InlineData(0x4C, 0x1234u, "backup differ")]
+    public async Task A_boot_sector_that_cannot_be_right_puts_everything_in_use(int field, uint value, string sentence)
+    {
+        byte[] image = await MakeAsync();
+        WriteUInt16LittleEndian(image.AsSpan(field), (ushort)(value & 0xFFFF));
+        if (value > 0xFFFF)
+        {
+            WriteUInt32LittleEndian(image.AsSpan(field), value);
+        }
+
+        if (field != 0x4C)
+        {
+            image.AsSpan(0, 512).CopyTo(image.AsSpan(image.Length - 512));
+        }
+
+        VolumeAnalysis ours = await AnalyseAsync(image);
+        Assert.NotNull(ours.Doubt);
+        Assert.Equal(image.Length, ours.Used.TotalLength);
+        Assert.True(ours.Doubt.Contains(sentence, StringComparison.Ordinal) || field == 0x30, ours.Doubt);
+    }
+
+    [Fact]
+    public async Task A_torn_record_and_a_mirror_that_differs_are_noticed()
+    {
+        byte[] image = await MakeAsync();
+        image[Table + 510] ^= 1;
+        ExpectDoubt(await AnalyseAsync(image), "was torn");
+        image[Table + 510] ^= 1;
+        image[Table + 0x40] ^= 1;
+        ExpectDoubt(await AnalyseAsync(image), "differs from its mirror");
+    }
+
+    [Fact]
+    public async Task A_bitmap_that_frees_the_file_table_is_noticed()
+    {
+        byte[] image = await MakeAsync();
+        int bitmap = BitmapOf(image);
+        image[bitmap] ^= 1 << 4;
+        ExpectDoubt(await AnalyseAsync(image), "clusters of the file table as free");
+    }
+
+    [Fact]
+    public async Task No_bytes_make_it_fail_hang_or_take_much_memory()
+    {
+        byte[] image = await MakeAsync();
+        int mirror = MirrorOf(image);
+        Extent[] metadata = [new(0, 96), new(Table, 4 * Record), new(mirror, 4 * Record), new(Table + (6 * Record), 512), new(Table + (8 * Record), 512), new(image.Length - 512, 96)];
+        await AnalyserFuzz.RunAsync([new(image, metadata, changed => Seal(changed, mirror))], 32 << 20, output);
+    }
+
+    [Fact]
+    public async Task A_large_file_system_takes_little_more_memory_than_its_bitmap()
+    {
+        Tool.Require("mkntfs", "truncate");
+        using TempFolder folder = new();
+        await Tool.RunAsync("truncate", "-s", "1T", folder["large.img"]);
+        await Tool.RunAsync("mkntfs", "-Q", "-q", "-F", "-s", "512", "-p", "0", "-H", "16", "-S", "63", folder["large.img"]);
+        await using TestVolume volume = TestVolume.OverFile(folder["large.img"]);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        long start = Stopwatch.GetTimestamp();
+        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
+        TimeSpan taken = Stopwatch.GetElapsedTime(start);
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        output.WriteLine($"{taken.TotalMilliseconds:0} ms, {allocated >> 20} MiB, {ours.Used.TotalLength >> 20} MiB in use");
+        Assert.Null(ours.Doubt);
+        Assert.InRange(allocated, 1, 48 << 20);
+    }
+
+    /// <summary>Makes the mirror and the backup what they should be.</summary>
+    private static void Seal(byte[] image, int mirror)
+    {
+        image.AsSpan(Table, 4 * Record).CopyTo(image.AsSpan(mirror));
+        image.AsSpan(0, 512).CopyTo(image.AsSpan(image.Length - 512));
+    }
+
+    private static int MirrorOf(byte[] image) => (int)ReadInt64LittleEndian(image.AsSpan(0x38)) * Cluster;
+
+    private static int LogOf(byte[] image) => FirstClusterOf(image, 2) * Cluster;
+
+    private static int BitmapOf(byte[] image) => FirstClusterOf(image, 6) * Cluster;
+
+    /// <summary>The first cluster of a record's data, decoded here once more: the first run, whose distance is from cluster 0.</summary>
+    private static int FirstClusterOf(byte[] image, int record)
+    {
+        byte[] data = [0x80, 0, 0, 0];
+        int at = Table + (record * Record);
+        at += 0x30 + image.AsSpan(at + 0x30, Record - 0x30).IndexOf(data);
+        int runs = at + ReadUInt16LittleEndian(image.AsSpan(at + 0x20));
+        int lengthBytes = image[runs] & 15;
+        int offsetBytes = image[runs] >> 4;
+        int cluster = 0;
+        for (int index = offsetBytes - 1; index >= 0; index--)
+        {
+            cluster = (cluster << 8) | image[runs + 1 + lengthBytes + index];
+        }
+
+        return cluster;
+    }
+
+    private static async Task<byte[]> MakeAsync(params string[] arguments)
+    {
+        Tool.Require("mkntfs", "truncate");
+        using TempFolder folder = new();
+        await Tool.RunAsync("truncate", "-s", "16M", folder["made.img"]);
+        await Tool.RunAsync("mkntfs", ["-Q", "-q", "-F", "-s", "512", "-p", "0", "-H", "16", "-S", "63", .. arguments, folder["made.img"]]);
+        return await File.ReadAllBytesAsync(folder["made.img"]);
+    }
+
+    /// <summary>Makes one and fills it through FUSE; null when mkntfs refuses the combination.</summary>
+    private static async Task<string?> TryMakeAsync(Random random, string image, string mountPoint)
+    {
+        long length = (long)((8L << 20) * Math.Pow(60, random.NextDouble())) / 4096 * 4096;
+        int sector = random.GetItems([512, 512, 1024, 4096], 1)[0];
+        List<string> arguments = ["-s", $"{sector}", "-c", $"{sector << random.Next(0, 5)}", "-z", $"{random.Next(1, 5)}"];
+        await Tool.RunAsync("truncate", "-s", length.ToString(CultureInfo.InvariantCulture), image);
+        if ((await Tool.TryRunAsync("mkntfs", ["-Q", "-q", "-F", "-p", "0", "-H", "16", "-S", "63", .. arguments, image])).ExitCode != 0)
+        {
+            return null;
+        }
+
+        if (sector == 512)
+        {
+            await using LoopMount mount = await LoopMount.MountAsync(image, mountPoint, "ntfs-3g");
+            FileWork.Do(mount.Folder, random, length);
+        }
+
+        await using FileStream grown = File.OpenWrite(image);
+        grown.SetLength(length + (random.Next(3) == 0 ? 4608 : 0));
+        return $"mkntfs {string.Join(' ', arguments)} ({length} bytes)";
+    }
+
+    private static async Task<List<string>> DifferencesAsync(string image)
+    {
+        List<string> differences = [];
+        VolumeAnalysis ours;
+        await using (TestVolume volume = TestVolume.OverFile(image))
+        {
+            ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
+        }
+
+        if (ours.Doubt is not null || ours.FileSystem?.State != FileSystemState.Clean)
+        {
+            return [$"not mapped: {ours.Doubt} ({ours.FileSystem})"];
+        }
+
+        if (MapComparison.Compare(ours.Used.InBlocksOf(512), await Partclone.AskAsync("partclone.ntfs", image, 512)) is { } difference)
+        {
+            differences.Add("partclone: " + difference);
+        }
+
+        long free = long.Parse(Free().Match((await Tool.TryRunAsync("ntfsinfo", "-m", "-f", image)).Output).Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+        long oursFree = (ours.Used.VolumeLength - ours.Used.TotalLength) / ours.FileSystem.BlockSize;
+        if (oursFree != free)
+        {
+            differences.Add($"ntfsinfo counts {free} free clusters, we count {oursFree}");
+        }
+
+        return differences;
+    }
+
+    private static async Task<VolumeAnalysis> AnalyseAsync(byte[] image, VolumeCondition condition = VolumeCondition.AtRest)
+    {
+        await using TestVolume volume = TestVolume.Over(image);
+        return await Recogniser.AnalyseAsync(volume, condition, TestContext.Current.CancellationToken);
+    }
+
+    private static void ExpectDoubt(VolumeAnalysis ours, string sentence)
+    {
+        Assert.NotNull(ours.Doubt);
+        Assert.Contains(sentence, ours.Doubt, StringComparison.Ordinal);
+        Assert.Equal(ours.Used.VolumeLength, ours.Used.TotalLength);
+    }
+
+    [GeneratedRegex(@"Free Clusters:\s+(\d+)")]
+    private static partial Regex Free();
+}
