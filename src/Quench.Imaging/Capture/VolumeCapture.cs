@@ -30,6 +30,11 @@ public static class VolumeCapture
     public static async Task<CaptureResult> RunAsync(
         CaptureRequest request, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken)
     {
+        if (request.Snapshot is IConvergingSnapshot converging)
+        {
+            return await ConvergingCapture.RunAsync(request, converging, vault, activity, cancellationToken);
+        }
+
         try
         {
             return await CaptureAsync(request, vault, activity, clock, cancellationToken);
@@ -69,7 +74,7 @@ public static class VolumeCapture
         return result with { Warnings = [.. Warnings(request, scan), .. await RememberAsync(request, vault.Info.Id, result.Point, cancellationToken)] };
     }
 
-    private static async Task RunStagesAsync(
+    internal static async Task RunStagesAsync(
         CaptureRequest request, CapturePlan plan, BackupSession session, ImageWriter image, ActivityMonitor activity, CancellationToken cancellationToken)
     {
         CaptureSettings settings = request.Settings with { SegmentBytes = Math.Max(request.Settings.SegmentBytes, plan.ChunkSize) };
@@ -144,7 +149,7 @@ public static class VolumeCapture
         }
     }
 
-    private static VolumeRecord Describe(CaptureRequest request, CapturePlan plan)
+    internal static VolumeRecord Describe(CaptureRequest request, CapturePlan plan)
     {
         ISnapshot snapshot = request.Snapshot;
         FileSystemFacts? found = request.Analysis.FileSystem;
@@ -183,7 +188,7 @@ public static class VolumeCapture
         }
     }
 
-    private static async Task<CaptureResult> CommitAsync(
+    internal static async Task<CaptureResult> CommitAsync(
         CaptureRequest request, BackupSession session, VolumeRecord volume, ActivityMonitor activity, CancellationToken cancellationToken)
     {
         activity.Begin(JobPhase.Finishing, 0);

@@ -61,4 +61,7 @@ public sealed record SnapshotOptions
 
     /// <summary>How long the freeze may last.</summary>
     public TimeSpan FreezeLimit { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Whether the machine's own root may be frozen, when that is the volume.</summary>
+    public bool FreezeRoot { get; init; }
 }
