@@ -23,27 +23,28 @@ namespace Quench.Imaging.Capture;
 /// </remarks>
 internal sealed class ConvergingCapture
 {
+    private const int BlockBytes = 4096; // what is copied while writers are held; no larger than the smallest chunk
+
     private readonly CaptureRequest _request;
     private readonly IConvergingSnapshot _snapshot;
+    private readonly BackupVault _vault;
     private readonly BackupSession _session;
     private readonly ActivityMonitor _activity;
     private readonly MapReader _map;
-    private readonly int _chunkSize;
-    private readonly BlockBitmap _left;  // chunks that changed, or are used otherwise, since they were copied
+    private readonly UsedBlocks _left;   // blocks that changed, or are used otherwise, since they were copied
     private VolumeAnalysis? _analysis;   // the last look; what of it differs from the copied image is in _left
     private BlockBitmap _copied;         // chunks that the image so far holds
     private BaseImage? _image;           // the image so far; null before the first pass
     private int _passes;
     private long _readBytes;
-    private long _pages;
 
-    private ConvergingCapture(CaptureRequest request, IConvergingSnapshot snapshot, BackupSession session, ActivityMonitor activity, int chunkSize)
+    private ConvergingCapture(
+        CaptureRequest request, IConvergingSnapshot snapshot, BackupVault vault, BackupSession session, ActivityMonitor activity, MapReader map)
     {
-        (_request, _snapshot, _session, _activity, _chunkSize) = (request, snapshot, session, activity, chunkSize);
-        _map = new MapReader(() => snapshot.Reader);
-        long chunks = (snapshot.Reader.Geometry.Length + chunkSize - 1) / chunkSize;
-        _left = new BlockBitmap(chunks);
-        _copied = new BlockBitmap(chunks);
+        (_request, _snapshot, _vault, _session, _activity, _map) = (request, snapshot, vault, session, activity, map);
+        long length = snapshot.Reader.Geometry.Length;
+        _left = new UsedBlocks(length, BlockBytes);
+        _copied = new BlockBitmap((length + vault.Info.ChunkSize - 1) / vault.Info.ChunkSize);
     }
 
     /// <summary>Images it.</summary>
@@ -60,36 +61,37 @@ internal sealed class ConvergingCapture
         }
 
         await using BackupSession session = await vault.BeginAsync(request.Host, cancellationToken);
-        return await new ConvergingCapture(request, snapshot, session, activity, vault.Info.ChunkSize).RunAsync(cancellationToken);
+        MapReader map = new(() => snapshot.Reader);
+        return await new ConvergingCapture(request, snapshot, vault, session, activity, map).RunAsync(cancellationToken);
     }
 
     private async Task<CaptureResult> RunAsync(CancellationToken cancellationToken)
     {
         CapturePlan plan;
-        bool isHeld = false;
+        UsedBlocks? held = null;
         do
         {
             UsedBlocks changed = await _snapshot.TakeChangesAsync(cancellationToken);
             plan = await LookAsync(changed, VolumeCondition.Running, cancellationToken);
-            if (_snapshot.ShouldHold(Rest(plan).ReadBytes))
+            if (!_snapshot.ShouldHold(LeftInUse().TotalLength))
             {
-                isHeld = await _snapshot.HoldAsync(
-                    async changedSince =>
-                    {
-                        plan = await LookAsync(changedSince, VolumeCondition.Frozen, CancellationToken.None);
-                        return AsBlocks(Rest(plan));
-                    },
-                    cancellationToken);
-                if (!isHeld)
-                {
-                    continue;
-                }
+                await CopyAsync(_request, plan, cancellationToken);
+                continue;
             }
 
-            await CopyAsync(plan, cancellationToken);
+            UsedBlocks? rest = null;
+            bool isHeld = await _snapshot.HoldAsync(
+                async changedSince =>
+                {
+                    plan = await LookAsync(changedSince, VolumeCondition.Frozen, CancellationToken.None);
+                    return rest = LeftInUse();
+                },
+                cancellationToken);
+            held = isHeld ? rest : null;
         }
-        while (!isHeld);
+        while (held is null);
 
+        await CopyHeldAsync(plan, held, cancellationToken);
         VolumeRecord volume = VolumeCapture.Describe(_request with { Analysis = _analysis! }, plan) with { Root = _image!.Volume.Root };
         volume = volume with { Scan = DescribeScan() };
         return await VolumeCapture.CommitAsync(_request, _session, volume, _activity, cancellationToken);
@@ -103,37 +105,77 @@ internal sealed class ConvergingCapture
 
         // A map that is written while it is read may contradict itself. The look before is as good as another while passes go on; the one that counts is taken while writers are held.
         VolumeAnalysis look = found.Doubt is not null && condition == VolumeCondition.Running && _analysis is not null ? _analysis : found;
-        Mark(changed.Runs());
+        Leave(changed.Runs());
         if (_analysis is not null)
         {
-            Mark(ScanPlan.Differences(_analysis.Used, look.Used));
+            Leave(ScanPlan.Differences(_analysis.Used, look.Used));
         }
 
         _analysis = look;
-        return new CapturePlan(look.Used, _chunkSize);
+        return new CapturePlan(look.Used, _vault.Info.ChunkSize);
     }
 
-    /// <summary>Those chunks of a plan that are left.</summary>
-    private CapturePlan Rest(CapturePlan plan)
+    /// <summary>The blocks that are left and in use.</summary>
+    private UsedBlocks LeftInUse()
     {
-        BlockBitmap rest = new(plan.Chunks.Length);
-        foreach ((long first, long count) in plan.Chunks.SetRuns())
+        UsedBlocks inUse = new(_left.VolumeLength, BlockBytes);
+        foreach (Extent run in _analysis!.Used.Runs())
         {
-            for (long chunk = _left.NextSet(first, first + count); chunk < first + count;)
+            long end = ((run.End - 1) / BlockBytes) + 1;
+            for (long block = _left.Bits.NextSet(run.Offset / BlockBytes, end); block < end;)
             {
-                long clear = _left.NextClear(chunk, first + count);
-                rest.SetRange(chunk, clear - chunk);
-                chunk = _left.NextSet(clear, first + count);
+                long clear = _left.Bits.NextClear(block, end);
+                inUse.Bits.SetRange(block, clear - block);
+                block = _left.Bits.NextSet(clear, end);
             }
         }
 
-        return plan.Only(rest);
+        return inUse;
+    }
+
+    /// <summary>The chunks of a plan that anything left lies in, in use or not: where something was freed, zeros are stored in its place.</summary>
+    private CapturePlan ChunksLeft(CapturePlan plan)
+    {
+        BlockBitmap chunks = new(plan.Chunks.Length);
+        foreach (Extent run in _left.Runs())
+        {
+            long end = ((run.End - 1) / plan.ChunkSize) + 1;
+            for (long chunk = plan.Chunks.NextSet(run.Offset / plan.ChunkSize, end); chunk < end;)
+            {
+                long clear = plan.Chunks.NextClear(chunk, end);
+                chunks.SetRange(chunk, clear - chunk);
+                chunk = plan.Chunks.NextSet(clear, end);
+            }
+        }
+
+        return plan.Only(chunks);
+    }
+
+    /// <summary>Stores the last pass: what was copied while writers were held, over the image so far.</summary>
+    private async Task CopyHeldAsync(CapturePlan plan, UsedBlocks held, CancellationToken cancellationToken)
+    {
+        await using HeldOverImage last = new(_snapshot, _vault.OpenImage(_image!.Volume), held);
+        await CopyAsync(_request with { Snapshot = last }, plan, cancellationToken);
     }
 
     /// <summary>Stores what is left, as an image upon the image so far.</summary>
-    private async Task CopyAsync(CapturePlan plan, CancellationToken cancellationToken)
+    private async Task CopyAsync(CaptureRequest request, CapturePlan plan, CancellationToken cancellationToken)
     {
-        CapturePlan rest = Rest(plan);
+        CapturePlan rest = ChunksLeft(plan);
+        ImageWriter image = _image is null ? _session.NewImage(plan.Length, rest.Chunks) : _session.NewImage(_image, rest.Chunks, NoLongerIn(plan));
+        _activity.Begin(JobPhase.Imaging, rest.ReadBytes);
+        await VolumeCapture.RunStagesAsync(request, rest, _session, image, _activity, cancellationToken);
+        VolumeRecord record = VolumeCapture.Describe(request, plan) with { Root = await image.FinishAsync(cancellationToken) };
+        await _session.SettleAsync(cancellationToken); // the next pass reads what is stored; and nothing is on its way to a vault on this volume while it is frozen
+        _image = _session.BaseOf(record);
+        _copied = plan.Chunks;
+        _left.Bits.ClearRange(0, _left.Bits.Length);
+        (_passes, _readBytes) = (_passes + 1, _readBytes + rest.ReadBytes);
+    }
+
+    /// <summary>The chunks that the image so far holds, and of which nothing is in use any more.</summary>
+    private BlockBitmap NoLongerIn(CapturePlan plan)
+    {
         BlockBitmap holes = new(plan.Chunks.Length);
         foreach ((long first, long count) in _copied.SetRuns())
         {
@@ -145,15 +187,7 @@ internal sealed class ConvergingCapture
             holes.ClearRange(first, count);
         }
 
-        ImageWriter image = _image is null ? _session.NewImage(plan.Length, rest.Chunks) : _session.NewImage(_image, rest.Chunks, holes);
-        _activity.Begin(JobPhase.Imaging, rest.ReadBytes);
-        await VolumeCapture.RunStagesAsync(_request, rest, _session, image, _activity, cancellationToken);
-        VolumeRecord record = VolumeCapture.Describe(_request, plan) with { Root = await image.FinishAsync(cancellationToken) };
-        await _session.SettleAsync(cancellationToken); // the next pass reads the map's pages; and nothing is on its way to a vault on this volume while it is frozen
-        _image = _session.BaseOf(record);
-        _copied = plan.Chunks;
-        _left.ClearRange(0, _left.Length);
-        (_passes, _readBytes, _pages) = (_passes + 1, _readBytes + rest.ReadBytes, _session.Totals.NewPages);
+        return holes;
     }
 
     private ScanRecord DescribeScan() => new()
@@ -161,26 +195,14 @@ internal sealed class ConvergingCapture
         Kind = ScanRecord.Full,
         Reason = string.Create(CultureInfo.InvariantCulture, $"the volume was copied in {_passes} passes while it was written"),
         ReadBytes = _readBytes,
-        NewPages = _pages,
+        NewPages = _session.Totals.NewPages,
     };
 
-    private UsedBlocks AsBlocks(CapturePlan rest)
-    {
-        UsedBlocks blocks = new(rest.Length, _chunkSize);
-        foreach ((long first, long count) in rest.Chunks.SetRuns())
-        {
-            blocks.Bits.SetRange(first, count);
-        }
-
-        return blocks;
-    }
-
-    private void Mark(IEnumerable<Extent> extents)
+    private void Leave(IEnumerable<Extent> extents)
     {
         foreach (Extent extent in extents)
         {
-            long first = extent.Offset / _chunkSize;
-            _left.SetRange(first, ((extent.End - 1) / _chunkSize) - first + 1);
+            _left.Add(extent);
         }
     }
 }

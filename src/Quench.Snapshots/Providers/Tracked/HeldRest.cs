@@ -11,6 +11,8 @@ internal sealed class HeldRest : IBlockReader
 {
     private const int TransferBytes = 1 << 20;
 
+    private static readonly Comparer<(Extent Extent, int Place)> s_byOffset = Comparer<(Extent Extent, int Place)>.Create((a, b) => a.Extent.Offset.CompareTo(b.Extent.Offset));
+
     private readonly NativeBuffer _memory;
     private readonly List<(Extent Extent, int Place)> _parts = []; // in order, apart from each other
 
@@ -52,7 +54,7 @@ internal sealed class HeldRest : IBlockReader
     public ValueTask ReadAsync(long offset, Memory<byte> into, CancellationToken cancellationToken)
     {
         Extent asked = new(offset, into.Length);
-        int found = _parts.BinarySearch((asked, 0), Comparer<(Extent Extent, int Place)>.Create((a, b) => a.Extent.Offset.CompareTo(b.Extent.Offset)));
+        int found = _parts.BinarySearch((asked, 0), s_byOffset);
         int part = found >= 0 ? found : ~found - 1;
         if (part < 0 || !_parts[part].Extent.Contains(asked))
         {

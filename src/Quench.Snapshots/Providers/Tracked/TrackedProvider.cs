@@ -1,7 +1,6 @@
 using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Interop.Linux;
-using Quench.Snapshots.Providers.Cold;
 
 namespace Quench.Snapshots.Providers.Tracked;
 
@@ -31,8 +30,10 @@ public static class TrackedProvider
             return null;
         }
 
-        string source = status is { Kind: FileKind.BlockDevice } ? full : mount.Source;
-        return PathInspector.Inspect(source) is { Kind: PathKind.BlockDevice }
+        // A mount may call its device /dev/root, or by a path of another namespace; sysfs has its true name.
+        string source = status is { Kind: FileKind.BlockDevice } ? full
+            : "/dev/" + Path.GetFileName(Directory.ResolveLinkTarget($"/sys/dev/block/{mount.Device}", returnFinalTarget: true)?.FullName ?? "");
+        return NativeFile.TryGetStatus(source) is { Kind: FileKind.BlockDevice } found && found.SpecialDevice == mount.Device
             ? new MountedVolume(Path.GetFileName(source), source, mount.MountPoint, mount.Type, mounts.Any(one => one.Device == mount.Device && one.MountPoint == "/"))
             : null;
     }
