@@ -104,6 +104,9 @@ public sealed class TrackedTests
         Assert.Equal("SNAP-165", failure.Code);
     }
 
+    /// <summary>XFS discards all that is free each time it is told to, and what is free counts as used there: several times a second, that is more than can be read.</summary>
+    private static bool Trims(VolumeKind kind) => kind != VolumeKind.Xfs;
+
     private static async Task CompareOneAsync(int seed)
     {
         Random random = new(seed);
@@ -113,7 +116,7 @@ public sealed class TrackedTests
         int rate = s_rates[random.Next(s_rates.Length)];
         await using MountedLoop loop = await MountedLoop.CreateAsync(kind, 320 * MiB, discards ? "discard" : "defaults");
         await using Load load = Load.Start(loop.MountPoint, loadKind, 48, rate);
-        await using BusyWriter busy = new(loop.MountPoint, 2048, random); // files that come and go, and discards
+        await using BusyWriter busy = new(loop.MountPoint, 2048, random, Trims(kind)); // files that come and go, and discards
         await Wait.UntilAsync(() => File.Exists(Path.Combine(loop.MountPoint, "load")), TimeSpan.FromSeconds(30), "the load has begun");
         string words = await DeviceCopy.CompareAsync(loop);
         Assert.True(load.IsRunning, "the load died");
@@ -130,7 +133,7 @@ public sealed class TrackedTests
         await using MountedLoop loop = await MountedLoop.CreateAsync(kind, 320 * MiB, random.Next(2) == 0 ? "discard" : "defaults");
         StampField field = new((ulong)seed, random.Next(64, 4096));
         using StampWriter writer = StampWriter.OnNewFile(Path.Combine(loop.MountPoint, "stamps"), field, written: random.Next(2) == 0);
-        await using BusyWriter busy = new(loop.MountPoint, 2048, random);
+        await using BusyWriter busy = new(loop.MountPoint, 2048, random, Trims(kind));
         await using Load load = Load.Start(loop.MountPoint, loadKind, 32, rate);
         await writer.MoreAsync(random.Next(1, 100));
         long durableBefore = writer.Acknowledged;

@@ -190,7 +190,7 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"{_volume.Device} can't be imaged while it is used: {_convergence.Reason}. After {_convergence.Passes} passes {ByteSize.Format(leftBytes)} were left; "
-                + $"during the last, of {_lastInterval.TotalSeconds:0.0} s, {ByteSize.Format(_lastWritten)} were written{Doubted()}"),
+                + $"during the last, of {_lastInterval.TotalSeconds:0.0} s, {ByteSize.Format(_lastWritten)} were written or discarded{Doubted()}"),
             "run it in a quieter hour, slow the writers down (ionice, limits of their service), or attach the volume through Quench (`quench attach`): its snapshots don't depend on the rate of writes")
         {
             Effect = "the backup was given up and left no recovery point; the volume itself is unaffected",
