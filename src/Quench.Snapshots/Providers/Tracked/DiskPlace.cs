@@ -25,7 +25,7 @@ internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long St
 
         string folder = FolderOf(status.SpecialDevice);
         bool isPartition = File.Exists(folder + "/partition");
-        string disk = isPartition ? Path.Combine(folder, "..") : folder;
+        string disk = isPartition ? Path.GetDirectoryName(folder)! : folder;
         return new DiskPlace(
             status.SpecialDevice,
             isPartition ? Number(Text(disk + "/dev")) : status.SpecialDevice,
@@ -57,7 +57,10 @@ internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long St
     public long CountWritesInFlight() =>
         long.Parse(Text(FolderOf(Device) + "/inflight").Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
 
-    private static string FolderOf(DeviceNumber number) => $"/sys/dev/block/{number}";
+    /// <summary>The device's own folder, in which a partition's lies below its disk's: behind the link, because "up from here" is worked out by name.</summary>
+    private static string FolderOf(DeviceNumber number) =>
+        Directory.ResolveLinkTarget($"/sys/dev/block/{number}", returnFinalTarget: true)?.FullName
+        ?? throw new FileNotFoundException($"the kernel knows no block device {number}");
 
     private static DeviceNumber Number(string text)
     {
