@@ -40,6 +40,17 @@ public sealed partial class BackupSession
         return true;
     }
 
+    /// <summary>
+    /// An image of this very session as a base: for a volume that is copied in passes, each of which replaces what changed since the one before. Only the last image belongs
+    /// into the point.
+    /// </summary>
+    /// <param name="unfinished">A record with the root and the length of an image that is finished and settled (<see cref="SettleAsync"/>).</param>
+    public BaseImage BaseOf(VolumeRecord unfinished)
+    {
+        ArgumentNullException.ThrowIfNull(unfinished);
+        return new BaseImage(this, _begun.Chunks, Id, unfinished, _chunkSize);
+    }
+
     /// <summary>Begins the map of a volume's image upon the image of an earlier point: chunks about which nothing is said are as they were.</summary>
     /// <param name="upon">From <see cref="TryFindBase"/> of this session; of a volume of the same length.</param>
     /// <param name="chunksToCome">A bit for each chunk of the volume, set where <see cref="ImageWriter.Set"/> will be called. Not changed meanwhile.</param>

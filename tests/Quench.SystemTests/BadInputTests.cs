@@ -72,7 +72,7 @@ public sealed class BadInputTests(BadInputFixture shared) : IClassFixture<BadInp
     }
 
     [Fact]
-    public async Task A_source_that_is_mounted_and_not_attached_is_refused_with_the_ways_out()
+    public async Task A_mounted_source_is_refused_what_only_an_attached_one_can_do()
     {
         Requires.LiveVolumes();
         await BadInputFixture.MakeFileSystemAsync(_folder["used.img"], BadInputFixture.SourceLength);
@@ -82,9 +82,9 @@ public sealed class BadInputTests(BadInputFixture shared) : IClassFixture<BadInp
         {
             await UnchangedAsync(async () =>
             {
-                ProcessResult refused = await Cli.RefusedAsync(InUse, "SRC-103", "backup", device.Device);
+                ProcessResult refused = await Cli.RefusedAsync(Usage, "CLI-150", "backup", device.Device, "--prove");
                 Assert.Contains("quench attach", refused.Error, StringComparison.Ordinal);
-                await Cli.RefusedAsync(InUse, "SRC-103", "backup", _folder["mnt"]);
+                await Cli.RefusedAsync(Usage, "CLI-150", "backup", _folder["mnt"], "--no-freeze");
                 await Cli.RefusedAsync(InUse, "SRC-103", "backup", _folder["used.img"]);
             });
         }

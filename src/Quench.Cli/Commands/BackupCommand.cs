@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Quench.Blocks;
 using Quench.Cli.Output;
 using Quench.Imaging.Activity;
 using Quench.Imaging.Capture;
@@ -16,7 +17,7 @@ internal sealed class BackupCommand
     private readonly CliHost _host;
     private readonly Argument<string> _source = new("SOURCE")
     {
-        Description = "An attached volume by its name, its device or its mount point; or a device or an image file that is not in use.",
+        Description = "An attached volume by its name, its device or its mount point; a mounted device or its mount point; or a device or an image file that is not in use.",
     };
 
     private readonly Option<string?> _vault = CommonOptions.Vault();
@@ -53,6 +54,7 @@ internal sealed class BackupCommand
 
     private readonly Option<bool> _json = CommonOptions.Json();
     private readonly TakingOptions _taking = new();
+    private readonly Option<bool> _freezeRoot = new("--freeze-root") { Description = "Image the machine's own root file system, which is frozen for a moment." };
     private readonly Option<bool> _fullScan = new("--full-scan") { Description = "Read everything in use, whatever is known about what changed since the last point." };
 
     private BackupCommand(CliHost host)
@@ -76,7 +78,7 @@ internal sealed class BackupCommand
         {
             backup._source, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._freezeLimit,
             backup._force, backup._compression,
-            backup._require, backup._json, backup._fullScan,
+            backup._require, backup._json, backup._fullScan, backup._freezeRoot,
         };
         backup._taking.AddTo(command);
         command.Run(host, backup.RunAsync);
@@ -104,6 +106,11 @@ internal sealed class BackupCommand
 
     private SnapshotOptions OptionsFor(ImagingSource source, ParseResult parsed)
     {
+        if (source is MountedSource mounted)
+        {
+            return OptionsFor(mounted, parsed);
+        }
+
         if (source is not AttachedSource attached)
         {
             return new SnapshotOptions();
@@ -113,6 +120,23 @@ internal sealed class BackupCommand
         SnapshotOptions options = new DiffAreaChoice(parsed.GetValue(_memory), parsed.GetValue(_spill), parsed.GetValue(_size))
             .For(attached.Volume.Holds, freeze: !parsed.GetValue(_noFreeze), TimeSpan.FromSeconds(parsed.GetValue(_freezeLimit)));
         return _taking.Complete(options, parsed, proves: parsed.GetValue(_prove));
+    }
+
+    private SnapshotOptions OptionsFor(MountedSource mounted, ParseResult parsed)
+    {
+        Privilege.Demand(_host, "track the writes to a mounted device");
+        return parsed.GetValue(_noFreeze) || parsed.GetValue(_prove)
+            ? throw new QuenchException(
+                "CLI-150",
+                parsed.GetValue(_prove)
+                    ? $"--prove reads the instant a second time, and of {mounted.Volume.Device} it is kept only until it is stored"
+                    : $"{mounted.Volume.Device} has no instant without a freeze: it is copied while it is written",
+                "leave the option out, or attach the volume through Quench (`quench attach`), whose snapshots can be read again and need no freeze")
+            {
+                Effect = "nothing was read or written",
+                ExitCode = ExitCodes.Usage,
+            }
+            : new SnapshotOptions { FreezeLimit = TimeSpan.FromSeconds(parsed.GetValue(_freezeLimit)), FreezeRoot = parsed.GetValue(_freezeRoot) };
     }
 
     private async Task<CaptureResult> CaptureAsync(

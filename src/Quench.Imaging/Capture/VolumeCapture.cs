@@ -34,6 +34,11 @@ public static class VolumeCapture
     private static async Task<CaptureResult> RunAsync(
         CaptureRequest request, BackupVault vault, ActivityMonitor activity, BreakWatch watch, TimeProvider clock, CancellationToken cancellationToken)
     {
+        if (request.Snapshot is IConvergingSnapshot converging)
+        {
+            return await ConvergingCapture.RunAsync(request, converging, vault, activity, watch, cancellationToken);
+        }
+
         try
         {
             return await CaptureAsync(request, vault, activity, watch, clock, cancellationToken);
@@ -73,7 +78,7 @@ public static class VolumeCapture
         return result with { Warnings = [.. Warnings(request, scan), .. await RememberAsync(request, vault.Info.Id, result.Point, cancellationToken)] };
     }
 
-    private static async Task RunStagesAsync(
+    internal static async Task RunStagesAsync(
         CaptureRequest request, CapturePlan plan, BackupSession session, ImageWriter image, ActivityMonitor activity, CancellationToken cancellationToken)
     {
         CaptureSettings settings = request.Settings with { SegmentBytes = Math.Max(request.Settings.SegmentBytes, plan.ChunkSize) };
@@ -148,7 +153,7 @@ public static class VolumeCapture
         }
     }
 
-    private static VolumeRecord Describe(CaptureRequest request, CapturePlan plan)
+    internal static VolumeRecord Describe(CaptureRequest request, CapturePlan plan)
     {
         ISnapshot snapshot = request.Snapshot;
         FileSystemFacts? found = request.Analysis.FileSystem;
@@ -193,7 +198,7 @@ public static class VolumeCapture
         }
     }
 
-    private static async Task<CaptureResult> CommitAsync(
+    internal static async Task<CaptureResult> CommitAsync(
         CaptureRequest request, BackupSession session, VolumeRecord volume, ActivityMonitor activity, BreakWatch watch, CancellationToken cancellationToken)
     {
         activity.Begin(JobPhase.Finishing, 0);

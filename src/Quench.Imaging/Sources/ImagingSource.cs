@@ -1,4 +1,5 @@
 using Quench.Snapshots.Providers.Filter;
+using Quench.Snapshots.Providers.Tracked;
 
 namespace Quench.Imaging.Sources;
 
@@ -14,3 +15,7 @@ public sealed record AttachedSource(AttachedVolume Volume) : ImagingSource(Volum
 /// <param name="Name">The volume's name in the point.</param>
 /// <param name="Path">Its path, absolute.</param>
 public sealed record ColdSource(string Name, string Path) : ImagingSource(Name);
+
+/// <summary>A device that is mounted and not attached: imaged while it is used, its instant at the end.</summary>
+/// <param name="Volume">The volume.</param>
+public sealed record MountedSource(MountedVolume Volume) : ImagingSource(Volume.Name);

@@ -4,6 +4,7 @@ using Quench.Imaging.Capture;
 using Quench.Snapshots;
 using Quench.Snapshots.Providers.Cold;
 using Quench.Snapshots.Providers.Filter;
+using Quench.Snapshots.Providers.Tracked;
 
 namespace Quench.Imaging.Sources;
 
@@ -31,6 +32,7 @@ public sealed class SourceMoment : IAsyncDisposable
         ImagingSource source, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken) => source switch
         {
             AttachedSource attached => TakeAttachedAsync(attached.Volume, options, clock, cancellationToken),
+            MountedSource mounted => TakeMountedAsync(mounted.Volume, options, clock, cancellationToken),
             ColdSource cold => TakeColdAsync(cold.Path, clock, cancellationToken),
             _ => throw new ArgumentException($"no provider for a {source.GetType().Name}", nameof(source)),
         };
@@ -66,6 +68,23 @@ public sealed class SourceMoment : IAsyncDisposable
         try
         {
             return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, ConditionOf(volume, snapshot), cancellationToken));
+        }
+        catch
+        {
+            await snapshot.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>What is found here is only a first look at a volume that goes on changing; the capture looks again at the instant.</summary>
+    private static async Task<SourceMoment> TakeMountedAsync(
+        MountedVolume volume, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        IConvergingSnapshot snapshot = TrackedProvider.Start(
+            volume, new TrackedOptions { FreezeLimit = options.FreezeLimit, FreezeRoot = options.FreezeRoot }, clock);
+        try
+        {
+            return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, VolumeCondition.Running, cancellationToken));
         }
         catch
         {

@@ -1,24 +1,26 @@
 using Quench.Blocks;
 using Quench.Snapshots.Providers.Cold;
 using Quench.Snapshots.Providers.Filter;
+using Quench.Snapshots.Providers.Tracked;
 
 namespace Quench.Imaging.Sources;
 
 /// <summary>
-/// Finds what a user means by a source: an attached volume's name, device or mount point; otherwise a device or an image file that nobody
+/// Finds what a user means by a source: an attached volume's name, device or mount point; a mounted device or its mount point; otherwise a device or an image file that nobody
 /// uses. What no provider can hold is refused with the reason and the ways out.
 /// </summary>
 /// <param name="findAttached">Finds an attached volume by anything it can be called.</param>
 /// <param name="inspect">Looks at a path and at who uses it.</param>
 /// <param name="findMountSource">What is mounted at a directory; null when nothing is.</param>
+/// <param name="findMounted">Finds a mounted device that can be imaged while it is used, by itself or by where it is mounted; null when there is none such.</param>
 public sealed class SourceResolver(
-    Func<string, AttachedVolume?> findAttached, Func<string, PathUse> inspect, Func<string, string?> findMountSource)
+    Func<string, AttachedVolume?> findAttached, Func<string, PathUse> inspect, Func<string, string?> findMountSource, Func<string, MountedVolume?> findMounted)
 {
     private const int InUseExitCode = 11;
 
     /// <summary>The resolver for this machine.</summary>
     public static SourceResolver ForThisMachine { get; } =
-        new(FilterVolumes.Find, PathInspector.Inspect, PathInspector.FindMountSource);
+        new(FilterVolumes.Find, PathInspector.Inspect, PathInspector.FindMountSource, TrackedProvider.Find);
 
     /// <summary>Finds what the word means.</summary>
     /// <exception cref="QuenchException">SRC-101: no such thing; SRC-102: not a volume; SRC-103 (exit code 11): in use, and no provider can hold it.</exception>
@@ -27,6 +29,11 @@ public sealed class SourceResolver(
         if (findAttached(source) is { } volume)
         {
             return new AttachedSource(volume);
+        }
+
+        if (findMounted(source) is { } mounted)
+        {
+            return new MountedSource(mounted);
         }
 
         PathUse use = inspect(source);

@@ -16,6 +16,7 @@ internal sealed class BusyWriter : IAsyncDisposable
     private readonly string _folder;
     private readonly StampField _field;
     private readonly Random _random;
+    private readonly bool _trims;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _work;
 
@@ -23,8 +24,10 @@ internal sealed class BusyWriter : IAsyncDisposable
     /// <param name="mountPoint">Where.</param>
     /// <param name="blocks">How large its file is.</param>
     /// <param name="random">Decides everything.</param>
-    internal BusyWriter(string mountPoint, int blocks, Random random)
+    /// <param name="trims">Whether it has the file system discard all that is free, now and then.</param>
+    internal BusyWriter(string mountPoint, int blocks, Random random, bool trims = true)
     {
+        _trims = trims;
         _folder = mountPoint;
         _random = random;
         _field = new StampField((ulong)random.NextInt64(), blocks);
@@ -64,7 +67,7 @@ internal sealed class BusyWriter : IAsyncDisposable
                 ReplaceSmallFile(buffer);
             }
 
-            if (round % TrimEvery == 0)
+            if (_trims && round % TrimEvery == 0)
             {
                 await Tool.RunAsync("fstrim", _folder);
             }

@@ -2,6 +2,7 @@ using Quench.Blocks;
 using Quench.Imaging.Sources;
 using Quench.Snapshots.Providers.Cold;
 using Quench.Snapshots.Providers.Filter;
+using Quench.Snapshots.Providers.Tracked;
 using Xunit;
 
 namespace Quench.Tests.Imaging;
@@ -29,6 +30,14 @@ public sealed class SourceResolverTests
     {
         PathUse use = new("/dev/sdc1", kind, 4096, []);
         Assert.Equal(new ColdSource("sdc1", "/dev/sdc1"), Resolver(use).Resolve("/dev/sdc1"));
+    }
+
+    [Fact]
+    public void A_mounted_device_that_can_be_tracked_is_imaged_while_it_is_used()
+    {
+        MountedVolume mounted = new("sdc1", "/dev/sdc1", "/home", "ext4", IsRoot: false);
+        SourceResolver resolver = Resolver(new PathUse("/dev/sdc1", PathKind.BlockDevice, 4096, ["mounted at /home"]), mounted: mounted);
+        Assert.Equal(new MountedSource(mounted), resolver.Resolve("/home"));
     }
 
     [Fact]
@@ -64,8 +73,9 @@ public sealed class SourceResolverTests
         return refusal;
     }
 
-    private static SourceResolver Resolver(PathUse use, string? mountSource = null) => new(
+    private static SourceResolver Resolver(PathUse use, string? mountSource = null, MountedVolume? mounted = null) => new(
         word => word == s_attached.Name || word == s_attached.Device || word == s_attached.MountPoint || word == s_attached.Origin ? s_attached : null,
         _ => use,
-        _ => mountSource);
+        _ => mountSource,
+        _ => mounted);
 }

@@ -94,4 +94,7 @@ public sealed record SnapshotOptions
 
     /// <summary>Take the snapshot in a pause between writes; null takes it as it comes.</summary>
     public QuietWait? Quiet { get; init; }
+
+    /// <summary>Whether the machine's own root may be frozen, when that is the volume.</summary>
+    public bool FreezeRoot { get; init; }
 }

@@ -1,0 +1,81 @@
+using System.Globalization;
+using Quench.Blocks;
+using Quench.Interop.Linux;
+
+namespace Quench.Snapshots.Providers.Tracked;
+
+/// <summary>Where a device lies as the block layer sees it: a disk of its own, or a part of one. Read from sysfs, so never older than the question.</summary>
+/// <param name="Device">The device's number.</param>
+/// <param name="Disk">The whole disk's number; the same for a whole disk.</param>
+/// <param name="Start">Where on the disk it begins, in bytes.</param>
+/// <param name="Length">Its bytes.</param>
+/// <param name="Sequence">The disk's sequence number, another one for another medium; empty on kernels before 5.15.</param>
+internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long Start, long Length, string Sequence)
+{
+    private const int SectorBytes = 512;
+
+    /// <summary>Looks at a device.</summary>
+    /// <exception cref="QuenchException">SNAP-182: not a device whose writes can be tracked.</exception>
+    public static DiskPlace Of(string device)
+    {
+        if (NativeFile.TryGetStatus(device) is not { Kind: FileKind.BlockDevice } status)
+        {
+            throw Untrackable(device, "it is not a block device");
+        }
+
+        string folder = FolderOf(status.SpecialDevice);
+        bool isPartition = File.Exists(folder + "/partition");
+        string disk = isPartition ? Path.GetDirectoryName(folder)! : folder;
+        return new DiskPlace(
+            status.SpecialDevice,
+            isPartition ? Number(Text(disk + "/dev")) : status.SpecialDevice,
+            isPartition ? Sectors(folder + "/start") : 0,
+            Sectors(folder + "/size"),
+            File.Exists(disk + "/diskseq") ? Text(disk + "/diskseq") : "");
+    }
+
+    /// <summary>
+    /// Refuses what the tracker can't vouch for: devices that pass bios on without making requests (dm, md: their completion is not heard), and memory that
+    /// file systems write past the block layer.
+    /// </summary>
+    /// <exception cref="QuenchException">SNAP-182: one of those.</exception>
+    public void DemandTrackable(string device)
+    {
+        string disk = FolderOf(Disk);
+        if (!Directory.Exists(disk + "/mq"))
+        {
+            throw Untrackable(device, "it passes requests on to other devices (LVM, device mapper, RAID), and the kernel does not tell when they have landed");
+        }
+
+        if (File.Exists(disk + "/queue/dax") && Text(disk + "/queue/dax") != "0")
+        {
+            throw Untrackable(device, "it is memory that file systems may write without a request (DAX)");
+        }
+    }
+
+    /// <summary>Writes that were submitted and have not landed yet, by the kernel's own count.</summary>
+    public long CountWritesInFlight() =>
+        long.Parse(Text(FolderOf(Device) + "/inflight").Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+
+    /// <summary>The device's own folder, in which a partition's lies below its disk's: behind the link, because "up from here" is worked out by name.</summary>
+    private static string FolderOf(DeviceNumber number) =>
+        Directory.ResolveLinkTarget($"/sys/dev/block/{number}", returnFinalTarget: true)?.FullName
+        ?? throw new FileNotFoundException($"the kernel knows no block device {number}");
+
+    private static DeviceNumber Number(string text)
+    {
+        string[] numbers = text.Split(':');
+        return new DeviceNumber(uint.Parse(numbers[0], CultureInfo.InvariantCulture), uint.Parse(numbers[1], CultureInfo.InvariantCulture));
+    }
+
+    private static long Sectors(string path) => checked(long.Parse(Text(path), CultureInfo.InvariantCulture) * SectorBytes);
+
+    private static string Text(string path) => File.ReadAllText(path).Trim();
+
+    private static QuenchException Untrackable(string device, string why) =>
+        new("SNAP-182", $"writes to {device} can't be tracked: {why}", "attach the volume through Quench (`quench attach`), or image it at rest")
+        {
+            Effect = "nothing was read or written",
+            ExitCode = 11,
+        };
+}

@@ -1,0 +1,14 @@
+namespace Quench.Snapshots.Providers.Tracked;
+
+/// <summary>How a mounted volume is held at its instant.</summary>
+public sealed record TrackedOptions
+{
+    /// <summary>How long its writers may be held.</summary>
+    public TimeSpan FreezeLimit { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Whether the machine's own root may be frozen.</summary>
+    public bool FreezeRoot { get; init; }
+
+    /// <summary>When passes end; tests make it smaller.</summary>
+    internal ConvergenceLimits Limits { get; init; } = new();
+}

@@ -1,0 +1,32 @@
+namespace Quench.Snapshots.Providers.Tracked;
+
+/// <summary>What the words of the tracker's control map mean; the value is the word's place. Programs count, user space compares.</summary>
+internal enum TrackerWord
+{
+    /// <summary>Set by user space: not 0 lets reads be heard too, so that a read of its own proves that the programs still run.</summary>
+    Listen,
+
+    /// <summary>Requests on the device that were heard when submitted; reads only while listening.</summary>
+    HeardSubmitted,
+
+    /// <summary>Requests on the device that were heard when completed; likewise.</summary>
+    HeardCompleted,
+
+    /// <summary>Bytes of the volume whose writing, discarding or zeroing was completed.</summary>
+    CompletedBytes,
+
+    /// <summary>Entries of the log that were ever taken by a program.</summary>
+    LogHead,
+
+    /// <summary>Set by user space: entries of the log that it has read and emptied.</summary>
+    LogTail,
+
+    /// <summary>Events that could not be noted: the log was full, memory could not be read, a chain was too long.</summary>
+    Lost,
+
+    /// <summary>Requests that change the device in a way that is not known here: zone appends and resets, a driver's own commands.</summary>
+    Unknown,
+
+    /// <summary>How many words there are.</summary>
+    Count,
+}

@@ -1,0 +1,208 @@
+using Quench.Blocks;
+using Quench.Blocks.Devices;
+using Quench.FileSystems;
+using Quench.Imaging.Activity;
+using Quench.Imaging.Capture;
+using Quench.Snapshots;
+using Quench.Snapshots.Providers.Tracked;
+using Quench.Vault;
+using Xunit;
+
+namespace Quench.Tests.Imaging;
+
+/// <summary>Captures in passes of a volume in memory that is written between and during its reads, every round from a seed.</summary>
+public sealed class ConvergingCaptureTests
+{
+    private const int Sector = 512;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task The_image_is_the_volume_at_the_hold_whatever_was_written_meanwhile()
+    {
+        Random random = TestSeed.NewRandom();
+        await using BackupVault vault = await TestVault.NewAsync(Token);
+        for (int round = 0; round < 20; round++)
+        {
+            await using WrittenVolume volume = new(random, random.Next(1, 6000) * Sector);
+            CaptureResult result = await CaptureAsync(vault, volume, new ActivityMonitor(TimeProvider.System));
+            Assert.Equal(volume.Held, await ReadImageAsync(vault, result.Volume));
+            Assert.Equal(("converging", "file-system", 7.0), (result.Volume.Provider, result.Volume.Grade, result.Volume.FreezeMilliseconds));
+            Assert.Contains("passes", result.Volume.Scan!.Reason, StringComparison.Ordinal);
+            Assert.True(result.Volume.Scan.ReadBytes >= volume.Held!.Length, "less than the volume was read");
+        }
+
+        Assert.True((await vault.VerifyAsync(null, VerifyLevel.Data, null, Token)).IsSound);
+    }
+
+    [Fact]
+    public async Task A_snapshot_that_gives_up_leaves_no_point()
+    {
+        await using BackupVault vault = await TestVault.NewAsync(Token);
+        await using WrittenVolume volume = new(TestSeed.NewRandom(), 3000 * Sector) { GivesUp = true };
+        QuenchException failure = await Assert.ThrowsAsync<QuenchException>(() => CaptureAsync(vault, volume, new ActivityMonitor(TimeProvider.System)));
+        Assert.Equal("SNAP-184", failure.Code);
+        Assert.Empty(await vault.ListPointsAsync(Token));
+    }
+
+    [Fact]
+    public async Task What_the_map_was_read_from_is_read_again_only_where_it_changed()
+    {
+        MemoryDevice device = new(1 << 20, Sector);
+        ScriptedSnapshot watched = new(device);
+        MapReader map = new(() => watched.Reader);
+        byte[] bytes = new byte[4096];
+        await map.ReadAsync(0, bytes, Token);
+        await map.ReadAsync(200_000 / Sector * Sector, bytes, Token);
+        int reads = watched.Reads.Count;
+        UsedBlocks changed = new(1 << 20, 4096);
+        changed.Add(new Extent(0, 1));
+        device.Write(0, [1, 2, 3, .. new byte[Sector - 3]]);
+        map.Forget(changed);
+        await map.ReadAsync(0, bytes, Token);
+        await map.ReadAsync(200_000 / Sector * Sector, new byte[4096], Token);
+        Assert.Equal([1, 2, 3], bytes[..3]);
+        Assert.Equal(reads + 1, watched.Reads.Count);
+    }
+
+    private static async Task<CaptureResult> CaptureAsync(BackupVault vault, WrittenVolume volume, ActivityMonitor activity)
+    {
+        CaptureRequest request = new()
+        {
+            Snapshot = volume,
+            Analysis = VolumeAnalysis.AllInUse(volume.Reader.Geometry.Length),
+            Name = "vol",
+            Host = "host",
+            Settings = new CaptureSettings { ReadLanes = 2, WorkLanes = 2, SegmentBytes = 1 << 16 },
+        };
+        return await VolumeCapture.RunAsync(request, vault, activity, TimeProvider.System, Token);
+    }
+
+    private static async Task<byte[]> ReadImageAsync(BackupVault vault, VolumeRecord record)
+    {
+        await using IBlockReader image = vault.OpenImage(record);
+        byte[] all = new byte[image.Geometry.Length];
+        await image.ReadAsync(0, all, Token);
+        return all;
+    }
+
+    /// <summary>Each read of it is followed by a few writes, until it is held; each write is marked. It is held after a few passes, the first time in vain.</summary>
+    private sealed class WrittenVolume : IConvergingSnapshot
+    {
+        private readonly Lock _gate = new(); // guards what follows
+        private readonly Random _random;
+        private readonly MemoryDevice _device;
+        private readonly byte[] _content;
+        private readonly ScriptedSnapshot _live;
+        private readonly HeldRest _rest;
+        private readonly int _passes;
+        private UsedBlocks _marks;
+        private int _asked;
+        private int _holds;
+        private bool _isFrozen;
+
+        public WrittenVolume(Random random, int length)
+        {
+            _random = new Random(random.Next());
+            _content = _random.NextBytes(length);
+            _device = new MemoryDevice(length, Sector);
+            _device.Write(0, _content);
+            _live = new ScriptedSnapshot(_device)
+            {
+                BeforeRead = (_, _, _) =>
+                {
+                    WriteSome();
+                    return ValueTask.CompletedTask;
+                },
+            };
+            _rest = new HeldRest(_device.Geometry, length);
+            _passes = _random.Next(1, 5);
+            _marks = UsedBlocks.All(length);
+        }
+
+        public bool GivesUp { get; init; }
+
+        /// <summary>The volume at the instant.</summary>
+        public byte[]? Held { get; private set; }
+
+        public string Volume => "/dev/written";
+
+        public string Provider => "converging";
+
+        public DateTimeOffset Instant { get; } = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
+
+        public SnapshotGrade Grade => Held is null ? SnapshotGrade.Crash : SnapshotGrade.FileSystem;
+
+        public TimeSpan? FreezeTime => Held is null ? null : TimeSpan.FromMilliseconds(7);
+
+        public IBlockReader Reader => Held is null ? _live.Reader : _rest;
+
+        public ValueTask<UsedBlocks> TakeChangesAsync(CancellationToken cancellationToken)
+        {
+            lock (_gate)
+            {
+                UsedBlocks taken = _marks;
+                _marks = new UsedBlocks(_content.Length, 4096);
+                return ValueTask.FromResult(taken);
+            }
+        }
+
+        public bool ShouldHold(long leftBytes) => !GivesUp || _asked < 3
+            ? ++_asked > _passes && !GivesUp
+            : throw new QuenchException("SNAP-184", "it is written faster than it is read", "wait");
+
+        public async ValueTask<bool> HoldAsync(Func<UsedBlocks, ValueTask<UsedBlocks>> choose, CancellationToken cancellationToken)
+        {
+            WriteSome();
+            _isFrozen = true;
+            UsedBlocks wanted = await choose(await TakeChangesAsync(cancellationToken));
+            if (_holds++ == 0)
+            {
+                _isFrozen = false;
+                WriteSome();
+                return false;
+            }
+
+            await _rest.FillAsync(_live.Reader, wanted);
+            Held = [.. _content];
+            _isFrozen = false;
+            WriteSome();
+            return true;
+        }
+
+        public ValueTask KeepOnlyAsync(UsedBlocks used, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+        public ValueTask ReleaseAsync(Extent imaged, CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+        public ValueTask<DiffAreaStatus> GetStatusAsync(CancellationToken cancellationToken) => ValueTask.FromResult(default(DiffAreaStatus));
+
+        public ValueTask<IReadOnlyList<Extent>> GetSavedExtentsAsync(int limit, CancellationToken cancellationToken) =>
+            ValueTask.FromResult<IReadOnlyList<Extent>>([]);
+
+        public ValueTask DisposeAsync() => _rest.DisposeAsync();
+
+        private void WriteSome()
+        {
+            lock (_gate)
+            {
+                for (int writes = _isFrozen ? 0 : _random.Next(4); writes > 0; writes--)
+                {
+                    int sector = _random.Next(_content.Length / Sector);
+                    int length = Sector * _random.Next(1, Math.Min(16, (_content.Length / Sector) - sector) + 1);
+                    Span<byte> bytes = _content.AsSpan(sector * Sector, length);
+                    if (_random.Next(4) == 0)
+                    {
+                        bytes.Clear();
+                    }
+                    else
+                    {
+                        _random.NextBytes(bytes);
+                    }
+
+                    _device.Write(sector * Sector, bytes);
+                    _marks.Add(new Extent(sector * Sector, length));
+                }
+            }
+        }
+    }
+}
