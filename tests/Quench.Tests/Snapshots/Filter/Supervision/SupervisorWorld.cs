@@ -45,6 +45,8 @@ internal sealed class SupervisorWorld(Random random, SupervisorPace pace, ShellL
 
     internal bool GaveUp { get; private set; }
 
+    private bool _everServed; // from then on nothing may make it give up
+
     /// <summary>Lets one step of time go by, with what may happen in it.</summary>
     internal void Step()
     {
@@ -128,6 +130,7 @@ internal sealed class SupervisorWorld(Random random, SupervisorPace pace, ShellL
                 break;
             case State.TakingOver:
                 process.State = State.Serving;
+                _everServed = true;
                 process.NextAt = TimeSpan.MaxValue;
                 Core.Served(place, Now);
                 break;
@@ -203,6 +206,7 @@ internal sealed class SupervisorWorld(Random random, SupervisorPace pace, ShellL
                     Finished = true;
                     break;
                 case ActionKind.GiveUp:
+                    Check(!_everServed, "it gave up a volume that was served");
                     GaveUp = true;
                     break;
                 default:
