@@ -6,7 +6,7 @@ namespace Quench.Exports.Nbd;
 
 /// <summary>
 /// A client's commands. Up to sixteen lanes take turns at the connection: one receives a command, with its data, into its own buffer, then serves it while the
-/// next one receives. A lane is made when all others are busy. So commands run side by side, memory is bounded, and nothing is allocated for one.
+/// next one receives. A lane is made when all others are busy. So commands run side by side and memory is bounded.
 /// </summary>
 internal sealed class Transmission
 {

@@ -3,7 +3,7 @@ using System.Threading.Tasks.Sources;
 namespace Quench.Exports.Nbd;
 
 /// <summary>
-/// One thing that many want and one has at a time, first come, first served. Whoever waits brings its own <see cref="Turn"/>, so waiting allocates nothing.
+/// One thing that many want and one has at a time, first come, first served. Whoever waits brings its own <see cref="Turn"/>, so the queue allocates nothing.
 /// Thread-safe.
 /// </summary>
 internal sealed class TurnQueue
