@@ -7,7 +7,7 @@ namespace Quench.Tests.Simulation;
 /// A spill file that is written behind the backs of those who save: the real books of the cells on their way, cells and file as sectors, and two savers who
 /// may be late, fail, or never come back.
 /// </summary>
-internal sealed class LateSpill(World world, SimulatedShell shell, SnapshotState snapshot, int sectorsPerBlock, Mutation mutation)
+internal sealed class LateSpill(World world, SimulatedShell shell, SnapshotState snapshot, int sectorsPerBlock)
 {
     private readonly SpillRing _ring = new(world.Dice.Between(1, 16), writers: 2);
     private readonly Sector[] _cells = Garbage(16 * sectorsPerBlock);
@@ -79,7 +79,7 @@ internal sealed class LateSpill(World world, SimulatedShell shell, SnapshotState
 
             Tally.ReadsOnTheWay += position >= 0 ? 1 : 0;
         }
-        while (mutation != Mutation.CellNotRechecked && position >= 0 && !_ring.IsAt(slot, position));
+        while (position >= 0 && !_ring.IsAt(slot, position));
     }
 
     /// <summary>A saver's life.</summary>

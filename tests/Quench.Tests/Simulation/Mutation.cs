@@ -34,9 +34,6 @@ internal enum Mutation
     /// <summary>Imaging says that blocks are imaged before it has read them.</summary>
     ReleasedBeforeRead,
 
-    /// <summary>A reader believes what it took from a cell on its way to the spill file.</summary>
-    CellNotRechecked,
-
     /// <summary>A waiter is woken by the end of its own clock only: no call wakes it.</summary>
     WakeForgotten,
 }

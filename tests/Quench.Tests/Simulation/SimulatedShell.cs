@@ -58,7 +58,7 @@ internal sealed class SimulatedShell
         _areas.Add(prepared, new SlotMemory(limits.RamSlots, limits.SpillSlots, SectorsPerBlock));
         if (limits.SpillSlots > 0 && _world.HasLateSpills)
         {
-            LateSpill spill = new(_world, this, prepared, SectorsPerBlock, _mutation);
+            LateSpill spill = new(_world, this, prepared, SectorsPerBlock);
             _spills.Add(prepared, spill);
             _world.StartSavers(spill);
         }

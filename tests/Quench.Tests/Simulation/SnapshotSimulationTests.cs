@@ -53,7 +53,6 @@ public sealed class SnapshotSimulationTests(ITestOutputHelper output)
     [InlineData(nameof(Mutation.SlotMemoryFreedAtEnd))]
     [InlineData(nameof(Mutation.ReleasedBeforeRead))]
     [InlineData(nameof(Mutation.WakeForgotten))]
-    [InlineData(nameof(Mutation.CellNotRechecked))]
     public void A_mistake_is_caught_within_fifty_seeds(string mistake)
     {
         Mutation mutation = Enum.Parse<Mutation>(mistake);
