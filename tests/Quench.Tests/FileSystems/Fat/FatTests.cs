@@ -188,7 +188,7 @@ public sealed partial class FatTests(ITestOutputHelper output)
     {
         Tool.Require("mkfs.fat", "truncate");
         using TempFolder folder = new();
-        await Tool.RunAsync("truncate", "-s", bits switch { 12 => "1M", 16 => "8M", _ => "36M" }, folder["made.img"]);
+        await Tool.RunAsync("truncate", "-s", bits switch { 12 => "1M", 16 => "20M", _ => "36M" }, folder["made.img"]);
         await Tool.RunAsync("mkfs.fat", ["-F", bits.ToString(CultureInfo.InvariantCulture), .. arguments, folder["made.img"]]);
         return await File.ReadAllBytesAsync(folder["made.img"]);
     }
