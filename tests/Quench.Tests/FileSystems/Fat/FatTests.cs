@@ -241,7 +241,8 @@ public sealed partial class FatTests(ITestOutputHelper output)
             return [$"not mapped: {ours.Doubt} ({ours.FileSystem})"];
         }
 
-        if (MapComparison.Compare(ours.Used.InBlocksOf(512), await Partclone.AskAsync("partclone.fat", image, 512)) is { } difference)
+        // partclone.fat 0.3.23 leaves out a cluster on FAT12 (it maps a file of three clusters as two, where fsck.fat counts three): fsck.fat alone is the witness there.
+        if (ours.FileSystem.Type != "fat12" && MapComparison.Compare(ours.Used.InBlocksOf(512), await Partclone.AskAsync("partclone.fat", image, 512)) is { } difference)
         {
             differences.Add("partclone: " + difference);
         }
