@@ -71,6 +71,7 @@ public sealed class SupervisorTests
     {
         Demand("mkfs.ext4");
         Assert.SkipWhen(how == "deadlocked" && !TestPoint.Exists, "needs a debug build");
+        using IDisposable program = QuenchCli.WithTestPoints();
         int seed = Chance.Seeds(1).Single();
         int hangs = Chance.Count("QUENCH_WORKER_HANGS", 1);
         await using SupervisedVolume volume = await SupervisedVolume.CreateAsync("ext4");
@@ -193,6 +194,7 @@ public sealed class SupervisorTests
     {
         Demand("mkfs.ext4");
         Assert.SkipUnless(TestPoint.Exists, "needs a debug build");
+        using IDisposable program = QuenchCli.WithTestPoints();
         const string Forget = "QUENCH_TEST_FORGET_RESEND";
         Environment.SetEnvironmentVariable(Forget, "1");
         await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Raw, 64 << 20);

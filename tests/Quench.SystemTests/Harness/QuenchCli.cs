@@ -9,6 +9,8 @@ namespace Quench.SystemTests.Harness;
 /// <param name="Password">QUENCH_PASSWORD; null for none.</param>
 internal sealed record QuenchCli(string? Vault = null, string? Password = "a password for tests")
 {
+    private const string Self = "QUENCH_SELF";
+
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(120);
 
     /// <summary>The program: QUENCH_CLI, or the one that was built beside this assembly in the same configuration.</summary>
@@ -17,7 +19,7 @@ internal sealed record QuenchCli(string? Vault = null, string? Password = "a pas
     /// <summary>Lets code of ours that runs inside the tests start its helper processes from the program.</summary>
     internal static void LendToThisProcess()
     {
-        Environment.SetEnvironmentVariable("QUENCH_SELF", ProgramPath);
+        Environment.SetEnvironmentVariable(Self, ProgramPath);
         Environment.SetEnvironmentVariable("QUENCH_STATE_DIR", TrackingState.Root);
     }
 
@@ -96,12 +98,29 @@ internal sealed record QuenchCli(string? Vault = null, string? Password = "a pas
         return JsonDocument.Parse(line).RootElement.Clone();
     }
 
+    /// <summary>Holders and workers come from the program in the tests' own configuration, which has test points, until this is disposed.</summary>
+    internal static IDisposable WithTestPoints()
+    {
+        Environment.SetEnvironmentVariable(Self, BuiltBeside());
+        return new Restoring(() => Environment.SetEnvironmentVariable(Self, ProgramPath));
+    }
+
     /// <summary>From artifacts/bin/Quench.SystemTests/CONFIGURATION to artifacts/bin/Quench.Cli/CONFIGURATION.</summary>
-    private static string FindProgram()
+    private static string BuiltBeside()
     {
         string here = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
-        string built = Path.GetFullPath(Path.Combine(here, "..", "..", "Quench.Cli", Path.GetFileName(here), "quench.dll"));
+        return Path.GetFullPath(Path.Combine(here, "..", "..", "Quench.Cli", Path.GetFileName(here), "quench.dll"));
+    }
+
+    private static string FindProgram()
+    {
+        string built = BuiltBeside();
         string program = Environment.GetEnvironmentVariable("QUENCH_CLI") is { Length: > 0 } named ? Path.GetFullPath(named) : built;
         return File.Exists(program) ? program : throw new FileNotFoundException($"there is no {program}: build src/Quench.Cli, or name it with QUENCH_CLI", program);
+    }
+
+    private sealed class Restoring(Action restore) : IDisposable
+    {
+        public void Dispose() => restore();
     }
 }
