@@ -16,10 +16,12 @@ internal sealed record QuenchCli(string? Vault = null, string? Password = "a pas
     /// <summary>The program: QUENCH_CLI, or the one that was built beside this assembly in the same configuration.</summary>
     internal static string ProgramPath { get; } = FindProgram();
 
+    private static string s_helpers = ProgramPath; // what holders, workers and guards are started from; the tests of this assembly run one after the other
+
     /// <summary>Lets code of ours that runs inside the tests start its helper processes from the program.</summary>
     internal static void LendToThisProcess()
     {
-        Environment.SetEnvironmentVariable(Self, ProgramPath);
+        Environment.SetEnvironmentVariable(Self, s_helpers);
         Environment.SetEnvironmentVariable("QUENCH_STATE_DIR", TrackingState.Root);
     }
 
@@ -101,8 +103,8 @@ internal sealed record QuenchCli(string? Vault = null, string? Password = "a pas
     /// <summary>Holders and workers come from the program in the tests' own configuration, which has test points, until this is disposed.</summary>
     internal static IDisposable WithTestPoints()
     {
-        Environment.SetEnvironmentVariable(Self, BuiltBeside());
-        return new Restoring(() => Environment.SetEnvironmentVariable(Self, ProgramPath));
+        s_helpers = BuiltBeside();
+        return new Restoring(() => s_helpers = ProgramPath);
     }
 
     /// <summary>From artifacts/bin/Quench.SystemTests/CONFIGURATION to artifacts/bin/Quench.Cli/CONFIGURATION.</summary>
