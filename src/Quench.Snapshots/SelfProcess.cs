@@ -22,6 +22,11 @@ internal static class SelfProcess
         return Path.GetFileNameWithoutExtension(image) == "dotnet" ? [image, Environment.GetCommandLineArgs()[0]] : [image];
     }
 
+    /// <summary>
+    /// Takes the runtime's debugging pipes away from a process: it leaves them in the temporary folder when it is killed, and has no use for them.
+    /// </summary>
+    internal static void WithoutDiagnostics(ProcessStartInfo start) => start.Environment["DOTNET_EnableDiagnostics"] = "0";
+
     /// <summary>Starts this program with other arguments, each passed as it is, through no shell.</summary>
     internal static ProcessStartInfo StartInfo(params string[] arguments)
     {
@@ -32,6 +37,7 @@ internal static class SelfProcess
             start.ArgumentList.Add(word);
         }
 
+        WithoutDiagnostics(start);
         return start;
     }
 }

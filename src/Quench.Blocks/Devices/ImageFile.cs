@@ -96,7 +96,7 @@ public sealed class ImageFile : Disk
     {
         string place = openedAt ?? path;
         OpenMode mode = access == DeviceAccess.Read ? OpenMode.ReadOnly : OpenMode.ReadWrite;
-        SafeFileHandle? directHandle = direct ? TryOpenDirect(place, mode) : null;
+        SafeFileHandle? directHandle = direct ? NativeFile.TryOpenDirect(place, mode) : null;
         SafeFileHandle handle = directHandle ?? NativeFile.Open(place, mode);
         SafeFileHandle? buffered = null;
         try
@@ -128,18 +128,6 @@ public sealed class ImageFile : Disk
         if (!SpinWait.SpinUntil(() => NativeFile.IsOpenElsewhere(handle, writable) != true, s_patience))
         {
             throw DiskErrors.InUse(path);
-        }
-    }
-
-    private static SafeFileHandle? TryOpenDirect(string path, OpenMode mode)
-    {
-        try
-        {
-            return NativeFile.Open(path, mode | OpenMode.Direct);
-        }
-        catch (LinuxErrorException failure) when (failure.Errno == Errno.EINVAL)
-        {
-            return null; // open(2): the file system does not support O_DIRECT
         }
     }
 

@@ -42,11 +42,20 @@ public static unsafe class BlockDevice
             return false;
         }
 
-        string folder = $"/sys/dev/block/{status.SpecialDevice}";
-        string queue = Directory.Exists(Path.Combine(folder, "queue")) ? Path.Combine(folder, "queue") : Path.Combine(folder, "..", "queue");
-        string limit = Path.Combine(queue, "write_zeroes_max_bytes");
+        string folder = FolderOf(status.SpecialDevice);
+        string disk = File.Exists(folder + "/partition") ? Path.GetDirectoryName(folder)! : folder;
+        string limit = disk + "/queue/write_zeroes_max_bytes";
         return File.Exists(limit) && File.ReadAllText(limit).Trim() != "0";
     }
+
+    /// <summary>
+    /// The device's own folder in sysfs, in which a partition's lies below its disk's. Behind the link: "up from here" is worked out by name, and there it
+    /// would lead elsewhere.
+    /// </summary>
+    /// <exception cref="FileNotFoundException">The kernel knows no such device.</exception>
+    public static string FolderOf(DeviceNumber number) =>
+        Directory.ResolveLinkTarget($"/sys/dev/block/{number}", returnFinalTarget: true)?.FullName
+        ?? throw new FileNotFoundException($"the kernel knows no block device {number}");
 
     private static bool TryRange(SafeFileHandle device, nuint request, long offset, long length, string verb)
     {

@@ -16,6 +16,7 @@ namespace Quench.Interop.Bpf;
 public sealed unsafe class BpfProgram : IDisposable
 {
     private const int BPF_PROG_TYPE_RAW_TRACEPOINT = 17;
+    private const int Attempts = 20;
     private const int LogBytes = 1 << 18;
     private const int TypeOffset = 0;
     private const int CountOffset = 4;
@@ -38,13 +39,20 @@ public sealed unsafe class BpfProgram : IDisposable
         _name = name;
     }
 
-    /// <summary>Gives a program to the kernel, which checks it.</summary>
+    /// <summary>Gives a program to the kernel, which checks it; again when a signal to this thread broke the check off, for the runtime sends itself some.</summary>
     /// <param name="name">At most 15 letters, digits, dots and underscores; tools such as bpftool show it.</param>
     /// <param name="code">Its instructions, of <see cref="BpfAssembler"/>.</param>
     /// <exception cref="LinuxErrorException">EPERM: not root; another: the kernel does not take it, and the message ends with its reason.</exception>
     public static BpfProgram Load(string name, ReadOnlySpan<ulong> code)
     {
-        nint descriptor = TryLoad(name, code, null, 0);
+        nint descriptor;
+        int attempts = 0;
+        do
+        {
+            descriptor = TryLoad(name, code, null, 0);
+        }
+        while (descriptor < 0 && Marshal.GetLastPInvokeError() == (int)Errno.EAGAIN && ++attempts < Attempts); // EAGAIN: a signal is pending (kernel/bpf/verifier.c)
+
         if (descriptor < 0)
         {
             Errno errno = (Errno)Marshal.GetLastPInvokeError();

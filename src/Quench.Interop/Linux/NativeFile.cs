@@ -37,6 +37,21 @@ public static unsafe partial class NativeFile
         return fd >= 0 ? new SafeFileHandle(fd, ownsHandle: true) : throw LinuxErrorException.FromLastError("open", path);
     }
 
+    /// <summary>Opens a file with direct I/O; null where its file system has none. (open(2), EINVAL)</summary>
+    /// <param name="path">The path.</param>
+    /// <param name="flags">How; not exclusively, because a refusal may have made the file already.</param>
+    public static SafeFileHandle? TryOpenDirect(string path, OpenMode flags)
+    {
+        try
+        {
+            return Open(path, flags | OpenMode.Direct);
+        }
+        catch (LinuxErrorException failure) when (failure.Errno == Errno.EINVAL)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Opens a path that must lie below a directory: no "..", no symbolic link and no magic link may lead out. (openat2(2))</summary>
     /// <param name="directory">The directory, opened by the caller, who keeps it.</param>
     /// <param name="relativePath">A path relative to it.</param>

@@ -157,7 +157,7 @@ internal sealed partial class KeptSnapshots
             (_catalogue with { Store = place }).Write(_directory.Catalogue); // first, so that files without an owner are found again
             _catalogue = _catalogue with { Store = place };
             StoreFiles files = StoreFiles.Create(StoreDirectory.MappedTable(_run), _directory.Blocks(folder), geometry);
-            _store = new SnapshotStore(_origin, files, _clock);
+            _store = new SnapshotStore(_origin, files, _clock, _report);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

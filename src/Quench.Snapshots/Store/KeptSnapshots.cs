@@ -152,7 +152,15 @@ internal sealed partial class KeptSnapshots : IDisposable
         string table = StoreDirectory.MappedTable(run);
         if (File.Exists(table))
         {
-            File.Delete(table);
+            try
+            {
+                StoreFiles.Strike(table);
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                report(failure); // the volume must go on
+            }
+
             report(new IOException($"the persistent snapshots of {run.Name} are lost: the volume goes on without its engine, so blocks are overwritten that were not kept"));
         }
     }
@@ -269,7 +277,7 @@ internal sealed partial class KeptSnapshots : IDisposable
             return $"the files of its store in {place.Folder} are not there, or not those that belong to it";
         }
 
-        _store = new SnapshotStore(_origin, files, _clock);
+        _store = new SnapshotStore(_origin, files, _clock, _report);
         if (!isResumed)
         {
             // From now on only the mapped table counts: a power cut must not bring the sealed one back.

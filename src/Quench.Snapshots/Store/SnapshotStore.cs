@@ -24,6 +24,7 @@ internal sealed class SnapshotStore : IDisposable
     private readonly Disk _origin;
     private readonly StoreFiles _files;
     private readonly TimeProvider _clock;
+    private readonly Action<Exception> _report;
     private readonly object _gate = new();  // a monitor, because writers wait on it; guards the three below
     private readonly VersionBook _book;
     private readonly GrowthMeter _growth;
@@ -33,8 +34,13 @@ internal sealed class SnapshotStore : IDisposable
     private volatile bool _isIdle;          // no snapshot can be read: writes pass without a lock. Becomes false only while no write is in flight
 
     /// <summary>Takes up a store, and owns its files from now on.</summary>
-    internal SnapshotStore(Disk origin, StoreFiles files, TimeProvider clock)
+    /// <param name="origin">The volume's origin; lent.</param>
+    /// <param name="files">The store's files.</param>
+    /// <param name="clock">For rates and the limit of a save.</param>
+    /// <param name="report">Told why an old block could not be kept: whoever asks later learns only that. Must not throw.</param>
+    internal SnapshotStore(Disk origin, StoreFiles files, TimeProvider clock, Action<Exception> report)
     {
+        _report = report;
         _origin = origin;
         _files = files;
         _clock = clock;
@@ -280,8 +286,9 @@ internal sealed class SnapshotStore : IDisposable
             return true;
         }
 #pragma warning disable CA1031 // whatever goes wrong with an old block, the write goes on: the snapshots that need it are dropped and say so
-        catch (Exception)
+        catch (Exception failure)
         {
+            _report(failure);
             return false;
         }
 #pragma warning restore CA1031

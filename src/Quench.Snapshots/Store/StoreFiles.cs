@@ -102,6 +102,17 @@ internal sealed class StoreFiles : IDisposable
         }
     }
 
+    /// <summary>Makes a table one that nobody believes, first by its content: a name that can't be taken away must not lead to it.</summary>
+    internal static void Strike(string tablePath)
+    {
+        using (SafeFileHandle table = NativeFile.Open(tablePath, OpenMode.ReadWrite))
+        {
+            NativeFile.Write(table, new byte[SlotTable.SlotsOffset], 0);
+        }
+
+        File.Delete(tablePath);
+    }
+
     /// <summary>Copies a table to a new place and makes it durable there.</summary>
     /// <returns>The checksum of its bytes.</returns>
     internal static uint CopyTable(string from, string to)
@@ -136,24 +147,12 @@ internal sealed class StoreFiles : IDisposable
     {
         try
         {
-            return new StoreFiles(mapping, table, OpenData(dataPath));
+            return new StoreFiles(mapping, table, NativeFile.TryOpenDirect(dataPath, OpenMode.ReadWrite) ?? NativeFile.Open(dataPath, OpenMode.ReadWrite));
         }
         catch
         {
             ((IDisposable)mapping).Dispose();
             throw;
-        }
-    }
-
-    private static SafeFileHandle OpenData(string path)
-    {
-        try
-        {
-            return NativeFile.Open(path, OpenMode.ReadWrite | OpenMode.Direct);
-        }
-        catch (LinuxErrorException failure) when (failure.Errno == Errno.EINVAL)
-        {
-            return NativeFile.Open(path, OpenMode.ReadWrite); // a file system without direct I/O
         }
     }
 

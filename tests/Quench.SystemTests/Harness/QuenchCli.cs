@@ -81,6 +81,7 @@ internal sealed record QuenchCli(string? Vault = null, string? Password = "a pas
             start.Environment.Remove(variable);
         }
 
+        Set(start, "DOTNET_EnableDiagnostics", "0"); // a process that is killed would leave its pipes behind
         Set(start, "QUENCH_VAULT", Vault);
         Set(start, "QUENCH_PASSWORD", Password);
         return start;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using Quench.Blocks;
 using Quench.Exports.Fuse;
 using Quench.Interop.Fuse;
@@ -40,22 +39,10 @@ internal sealed partial class ControlServer(FilterDirectory directory, FilterVol
             {
                 System.IO.Directory.CreateDirectory(directory.Snapshots);
                 FuseDevice.TryUnmount(directory.Snapshots, detach: true); // what a worker that died may have left
-                _files = FuseSession.Mount(directory.Snapshots, $"quench:{directory.Name}:snapshots", SnapshotThreads, failure => Say(failure.Message));
+                _files = FuseSession.Mount(directory.Snapshots, $"quench:{directory.Name}:snapshots", SnapshotThreads, FilterWorker.Report);
             }
 
             return _files;
-        }
-    }
-
-    private static void Say(string words)
-    {
-        try
-        {
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} {words}"));
-        }
-        catch (IOException)
-        {
-            // No room for a log is no reason to stop serving the volume.
         }
     }
 
@@ -110,7 +97,7 @@ internal sealed partial class ControlServer(FilterDirectory directory, FilterVol
             try
             {
                 _ = server.Files();
-                _snapshot = ActiveSnapshot.Prepare(server.Volume, request, Say);
+                _snapshot = ActiveSnapshot.Prepare(server.Volume, request, FilterWorker.Say);
             }
             finally
             {

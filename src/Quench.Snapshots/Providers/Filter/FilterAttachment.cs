@@ -127,6 +127,7 @@ public static class FilterAttachment
         start.Environment["DOTNET_gcConcurrent"] = "0";
         start.Environment["DOTNET_TieredPGO"] = "0";
         start.Environment[FilterHolder.HeapLimit] = "0x2000000";
+        SelfProcess.WithoutDiagnostics(start);
         return start;
     }
 

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Exports.Fuse;
-using Quench.Interop.Block;
 using Quench.Interop.Linux;
 using Quench.Snapshots.Engine;
 using Quench.Snapshots.Providers.Filter.Supervision;
@@ -39,7 +38,7 @@ internal sealed class FilterVolume : IFuseFile
         _board = board;
         Tracking = tracking;
         _tracker = tracking.Tracker;
-        _canZero = origin is ImageFile || BlockDevice.CanZeroQuickly(origin.Path);
+        _canZero = PassThroughVolume.CanZero(origin);
         _engine = new CopyBeforeWrite(origin.Geometry.Length, blockSize);
     }
 

@@ -59,8 +59,12 @@ public static class FilterWorker
         }
     }
 
-    private static void Report(Exception failure) =>
-        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} worker {Environment.ProcessId}: {failure.Message}"));
+    /// <summary>Puts a failure that can be given to nobody into the log.</summary>
+    internal static void Report(Exception failure) => Say(failure.Message);
+
+    /// <summary>Puts words into the log.</summary>
+    internal static void Say(string words) =>
+        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{TimeProvider.System.GetUtcNow():O} worker {Environment.ProcessId}: {words}"));
 
     private static SafeFileHandle Inherited(int number) => new(number, ownsHandle: true);
 

@@ -98,14 +98,7 @@ internal sealed class StateFiles : ITrackingMedium
     private static SafeFileHandle OpenFile(string path)
     {
         const OpenMode Mode = OpenMode.ReadWrite | OpenMode.Create;
-        try
-        {
-            return NativeFile.Open(path, Mode | OpenMode.Direct);
-        }
-        catch (LinuxErrorException failure) when (failure.Errno == Errno.EINVAL)
-        {
-            return NativeFile.Open(path, Mode); // a file system without direct I/O
-        }
+        return NativeFile.TryOpenDirect(path, Mode) ?? NativeFile.Open(path, Mode);
     }
 
     /// <summary>Gives the write-intent map its room once, so that a later sync writes no metadata. What it held stays when the size was right.</summary>

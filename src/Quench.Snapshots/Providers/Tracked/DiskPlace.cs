@@ -1,5 +1,6 @@
 using System.Globalization;
 using Quench.Blocks;
+using Quench.Interop.Block;
 using Quench.Interop.Linux;
 
 namespace Quench.Snapshots.Providers.Tracked;
@@ -23,7 +24,7 @@ internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long St
             throw Untrackable(device, "it is not a block device");
         }
 
-        string folder = FolderOf(status.SpecialDevice);
+        string folder = BlockDevice.FolderOf(status.SpecialDevice);
         bool isPartition = File.Exists(folder + "/partition");
         string disk = isPartition ? Path.GetDirectoryName(folder)! : folder;
         return new DiskPlace(
@@ -41,7 +42,7 @@ internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long St
     /// <exception cref="QuenchException">SNAP-182: one of those.</exception>
     public void DemandTrackable(string device)
     {
-        string disk = FolderOf(Disk);
+        string disk = BlockDevice.FolderOf(Disk);
         if (!Directory.Exists(disk + "/mq"))
         {
             throw Untrackable(device, "it passes requests on to other devices (LVM, device mapper, RAID), and the kernel does not tell when they have landed");
@@ -55,12 +56,7 @@ internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long St
 
     /// <summary>Writes that were submitted and have not landed yet, by the kernel's own count.</summary>
     public long CountWritesInFlight() =>
-        long.Parse(Text(FolderOf(Device) + "/inflight").Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
-
-    /// <summary>The device's own folder, in which a partition's lies below its disk's: behind the link, because "up from here" is worked out by name.</summary>
-    private static string FolderOf(DeviceNumber number) =>
-        Directory.ResolveLinkTarget($"/sys/dev/block/{number}", returnFinalTarget: true)?.FullName
-        ?? throw new FileNotFoundException($"the kernel knows no block device {number}");
+        long.Parse(Text(BlockDevice.FolderOf(Device) + "/inflight").Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
 
     private static DeviceNumber Number(string text)
     {

@@ -6,6 +6,7 @@ using Quench.FileSystems;
 using Quench.FileSystems.ExFat;
 using Xunit;
 using static System.Buffers.Binary.BinaryPrimitives;
+using static Quench.Tests.FileSystems.Judgement;
 
 namespace Quench.Tests.FileSystems.ExFat;
 
@@ -217,19 +218,6 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
         await using FileStream file = File.OpenRead(image);
         await file.ReadExactlyAsync(boot);
         return (ReadUInt32LittleEndian(boot.AsSpan(0x58)) + ((long)ReadUInt32LittleEndian(boot.AsSpan(0x5C)) << boot[0x6D])) << boot[0x6C];
-    }
-
-    private static async Task<VolumeAnalysis> AnalyseAsync(byte[] image, VolumeCondition condition = VolumeCondition.AtRest)
-    {
-        await using TestVolume volume = TestVolume.Over(image);
-        return await Recogniser.AnalyseAsync(volume, condition, TestContext.Current.CancellationToken);
-    }
-
-    private static void ExpectDoubt(VolumeAnalysis ours, string sentence)
-    {
-        Assert.NotNull(ours.Doubt);
-        Assert.Contains(sentence, ours.Doubt, StringComparison.Ordinal);
-        Assert.Equal(ours.Used.VolumeLength, ours.Used.TotalLength);
     }
 
     [GeneratedRegex(@"Free Clusters:\s+(\d+)")]

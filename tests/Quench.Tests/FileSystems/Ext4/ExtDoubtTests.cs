@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using Quench.FileSystems;
 using Xunit;
+using static Quench.Tests.FileSystems.Judgement;
 
 namespace Quench.Tests.FileSystems.Ext4;
 
@@ -251,18 +252,4 @@ public sealed class ExtDoubtTests(ITestOutputHelper output)
     /// <summary>Makes the superblock's checksum right.</summary>
     private static void Seal(byte[] image) =>
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(Superblock + 0x3FC), Crc32c.Append(uint.MaxValue, image.AsSpan(Superblock, 0x3FC)));
-
-    private static async Task<VolumeAnalysis> AnalyseAsync(byte[] image)
-    {
-        await using TestVolume volume = TestVolume.Over(image);
-        return await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
-    }
-
-    private static async Task ExpectDoubtAsync(byte[] image, string sentence)
-    {
-        VolumeAnalysis ours = await AnalyseAsync(image);
-        Assert.NotNull(ours.Doubt);
-        Assert.Contains(sentence, ours.Doubt, StringComparison.Ordinal);
-        Assert.Equal(image.Length, ours.Used.TotalLength);
-    }
 }

@@ -5,6 +5,7 @@ using Quench.Blocks;
 using Quench.FileSystems;
 using Xunit;
 using static System.Buffers.Binary.BinaryPrimitives;
+using static Quench.Tests.FileSystems.Judgement;
 
 namespace Quench.Tests.FileSystems.Fat;
 
@@ -256,19 +257,6 @@ public sealed partial class FatTests(ITestOutputHelper output)
         }
 
         return differences;
-    }
-
-    private static async Task<VolumeAnalysis> AnalyseAsync(byte[] image, VolumeCondition condition = VolumeCondition.AtRest)
-    {
-        await using TestVolume volume = TestVolume.Over(image);
-        return await Recogniser.AnalyseAsync(volume, condition, TestContext.Current.CancellationToken);
-    }
-
-    private static void ExpectDoubt(VolumeAnalysis ours, string sentence)
-    {
-        Assert.NotNull(ours.Doubt);
-        Assert.Contains(sentence, ours.Doubt, StringComparison.Ordinal);
-        Assert.Equal(ours.Used.VolumeLength, ours.Used.TotalLength);
     }
 
     [GeneratedRegex(@"(\d+)/(\d+) clusters")]

@@ -2,6 +2,7 @@ using Quench.Blocks;
 using Quench.FileSystems;
 using Xunit;
 using static System.Buffers.Binary.BinaryPrimitives;
+using static Quench.Tests.FileSystems.Judgement;
 
 namespace Quench.Tests.FileSystems.Swap;
 
@@ -67,18 +68,5 @@ public sealed class SwapTests(ITestOutputHelper output)
         byte[] image = new byte[Length + 1536];
         (await File.ReadAllBytesAsync(folder["made.img"])).CopyTo(image, 0);
         return image;
-    }
-
-    private static async Task<VolumeAnalysis> AnalyseAsync(byte[] image)
-    {
-        await using TestVolume volume = TestVolume.Over(image);
-        return await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
-    }
-
-    private static async Task ExpectDoubtAsync(byte[] image, string sentence)
-    {
-        VolumeAnalysis ours = await AnalyseAsync(image);
-        Assert.Contains(sentence, ours.Doubt, StringComparison.Ordinal);
-        Assert.Equal(image.Length, ours.Used.TotalLength);
     }
 }

@@ -14,13 +14,14 @@ public sealed class SnapshotStoreTests : IAsyncDisposable
     private const int Length = (Blocks * Block) - 1024; // the last block is cut short
 
     private readonly TemporaryDirectory _folder = new();
+    private readonly List<Exception> _reported = [];
     private readonly ImageFile _origin;
     private SnapshotStore _store;
 
     public SnapshotStoreTests()
     {
         _origin = ImageFile.CreateNew(_folder["origin"], Length, direct: false);
-        _store = new SnapshotStore(_origin, StoreFiles.Create(_folder["table"], _folder["blocks"], new StoreGeometry(Length, Block, 10 * Blocks, Guid.NewGuid())), TimeProvider.System);
+        _store = new SnapshotStore(_origin, StoreFiles.Create(_folder["table"], _folder["blocks"], new StoreGeometry(Length, Block, 10 * Blocks, Guid.NewGuid())), TimeProvider.System, _reported.Add);
     }
 
     public async ValueTask DisposeAsync()
@@ -74,6 +75,7 @@ public sealed class SnapshotStoreTests : IAsyncDisposable
         _store.BeforeWrite(new Extent(0, Block));
 
         Assert.Equal(DropReason.SaveFailed, Assert.Single(_store.Records()).Reason);
+        Assert.Single(_reported); // why, for the log
         Assert.False(_store.TryRead(1, 0, new byte[Block]));
     }
 
@@ -104,7 +106,7 @@ public sealed class SnapshotStoreTests : IAsyncDisposable
     private void Reopen()
     {
         _store.Dispose();
-        _store = new SnapshotStore(_origin, StoreFiles.TryOpen(_folder["table"], _folder["blocks"])!, TimeProvider.System);
+        _store = new SnapshotStore(_origin, StoreFiles.TryOpen(_folder["table"], _folder["blocks"])!, TimeProvider.System, _reported.Add);
     }
 
     private void WriteSomewhere(Random random)

@@ -90,6 +90,7 @@ public sealed class DeviceTrackerTests
             whole.Write((20 * MiB) - Block, 2 * Block); // from before the second into it
             whole.Write((36 * MiB) - Block, 4 * Block); // from the second out of it
             Assert.Equal([(0, 1), (5, 2), ((16 * MiB / Block) - 1, 1)], Harvest(tracker));
+            Assert.Equal(BlockDevice.CanZeroQuickly(disk), BlockDevice.CanZeroQuickly(partition));
         }
         finally
         {
