@@ -17,7 +17,7 @@ internal sealed class StallProber : IAsyncDisposable
 
     private readonly string _path;
     private readonly Lock _gate = new();
-    private readonly List<(long Begin, long End)> _operations = [];
+    private readonly List<(long Begin, long End)> _operations = []; // those of the page
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _work;
     private long _begun; // of the operation that is under way
@@ -33,17 +33,25 @@ internal sealed class StallProber : IAsyncDisposable
     /// <summary>How long the operation that is under way has lasted.</summary>
     internal TimeSpan Waiting => Stopwatch.GetElapsedTime(Volatile.Read(ref _begun));
 
-    /// <summary>The longest operation that touched a span of time.</summary>
-    internal TimeSpan LongestBetween(long from, long to)
+    /// <summary>Begins a new page of the books: from now on only what ends later is asked for.</summary>
+    internal void Watch()
     {
         lock (_gate)
         {
-            return _operations.Where(operation => operation.End >= from && operation.Begin <= to)
-                .Select(operation => Stopwatch.GetElapsedTime(operation.Begin, operation.End)).DefaultIfEmpty().Max();
+            _operations.Clear();
         }
     }
 
-    /// <summary>When the first operation ended that had begun after a moment, or was under way then; null when none has.</summary>
+    /// <summary>The longest operation that has ended since the page was begun.</summary>
+    internal TimeSpan Longest()
+    {
+        lock (_gate)
+        {
+            return _operations.Select(operation => Stopwatch.GetElapsedTime(operation.Begin, operation.End)).DefaultIfEmpty().Max();
+        }
+    }
+
+    /// <summary>When the first operation of the page ended that had begun after a moment, or was under way then; null when none has.</summary>
     internal long? FirstEndAfter(long moment)
     {
         lock (_gate)
