@@ -80,6 +80,24 @@ public sealed class OverflowTests
         Assert.Equal(1, await cli.CountPointsAsync());
     }
 
+    [Fact]
+    public async Task A_vault_on_the_imaged_volume_itself_is_said_and_its_points_are_right()
+    {
+        Requires.LiveVolumes();
+        await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, 192L << 20);
+        Overwrite(volume, 32);
+        QuenchCli cli = await QuenchCli.WithNewVaultAsync(Path.Combine(volume.MountPoint, "vault"));
+
+        ProcessResult backup = await cli.RunAsync("backup", volume.Name, "--prove");
+
+        Assert.Contains("lies on", backup.Error, StringComparison.Ordinal);
+        Assert.Equal(1, await cli.CountPointsAsync());
+        string image = Path.Combine(volume.Scratch, "restored.img");
+        await cli.RunAsync("restore", "latest", image);
+        await using RestoredImage restored = await RestoredImage.MountAsync(image, VolumeKind.Ext4, Directory.CreateDirectory(Path.Combine(volume.Scratch, "mnt")).FullName);
+        Assert.Equal(File.ReadAllBytes(Path.Combine(volume.MountPoint, "data")), File.ReadAllBytes(restored["data"]));
+    }
+
     private static async Task DemandBrokenAsync(ISnapshot snapshot)
     {
         DiffAreaStatus status = await snapshot.GetStatusAsync(CancellationToken.None);

@@ -91,6 +91,7 @@ internal sealed class BackupCommand
         ImagingSource source = SourceResolver.ForThisMachine.Resolve(parsed.GetValue(_source)!);
         SnapshotOptions options = OptionsFor(source, parsed);
         await using OpenVault open = await OpenVault.OpenAsync(parsed, _vault, _host, cancellationToken);
+        WarnOfVaultWithin(source, open);
         await using SourceMoment moment = await SourceMoment.TakeAsync(source, options, _host.Clock, cancellationToken);
         if (!parsed.GetValue(_force))
         {
@@ -102,6 +103,17 @@ internal sealed class BackupCommand
         BackupSummary summary = new(result, _host.Clock.GetUtcNow(), moment.Snapshot.Times);
         summary.Write(_host, parsed.GetValue(_json));
         return GradeText.IsAtLeast(result.Volume.Grade, parsed.GetValue(_require) ?? "crash") ? ExitCodes.Done : RefuseGrade(result.Volume.Grade, parsed);
+    }
+
+    /// <summary>Said before and not after: it may be why the snapshot breaks.</summary>
+    private void WarnOfVaultWithin(ImagingSource source, OpenVault open)
+    {
+        if (source is AttachedSource attached && attached.Volume.Holds(open.Location))
+        {
+            _host.Error.WriteLine(
+                $"warning: the vault {open.Location} lies on {source.Name} itself. What is stored overwrites blocks of the volume, whose old content goes into the diff area; "
+                + "and a disk that dies takes the vault along. Keep a copy on another disk: quench vault copy");
+        }
     }
 
     private SnapshotOptions OptionsFor(ImagingSource source, ParseResult parsed)
