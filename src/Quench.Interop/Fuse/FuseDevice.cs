@@ -10,6 +10,7 @@ public static unsafe class FuseDevice
 {
     private const nuint MS_NOSUID = 2;
     private const nuint MS_NODEV = 4;
+    private const int MNT_FORCE = 1;
     private const int MNT_DETACH = 2;
 
     /// <summary>Opens a new connection; it is not mounted yet.</summary>
@@ -43,6 +44,23 @@ public static unsafe class FuseDevice
         }
 
         return Marshal.GetLastPInvokeError() is (int)Errno.EBUSY or (int)Errno.EINVAL or (int)Errno.ENOENT
+            ? false
+            : throw LinuxErrorException.FromLastError("unmount", directory);
+    }
+
+    /// <summary>
+    /// Hangs up on a directory's connection and takes the directory out of sight: whatever was asked and not answered fails, although a process that
+    /// can't end may still have the connection open. (umount2(2), MNT_FORCE)
+    /// </summary>
+    /// <returns>False when nothing is mounted there.</returns>
+    public static bool TryHangUp(string directory)
+    {
+        if (LibC.umount2(directory, MNT_FORCE | MNT_DETACH) == 0)
+        {
+            return true;
+        }
+
+        return Marshal.GetLastPInvokeError() is (int)Errno.EINVAL or (int)Errno.ENOENT
             ? false
             : throw LinuxErrorException.FromLastError("unmount", directory);
     }

@@ -144,6 +144,9 @@ internal static unsafe partial class LibC
     [LibraryImport(Libraries.LibC)]
     internal static partial uint geteuid();
 
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int gettid();
+
     [StructLayout(LayoutKind.Sequential)]
     internal struct PollFd
     {

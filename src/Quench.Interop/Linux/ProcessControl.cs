@@ -15,6 +15,9 @@ public static unsafe class ProcessControl
     /// <summary>Whether the process runs as root.</summary>
     public static bool IsRoot => LibC.geteuid() == 0;
 
+    /// <summary>The kernel's number of the calling thread, as in /proc/PID/task. (gettid(2))</summary>
+    public static int ThreadNumber => LibC.gettid();
+
     /// <summary>
     /// Keeps in RAM every page that is there now or comes in later. Pages never touched take none: the runtime reserves far more than it uses.
     /// </summary>

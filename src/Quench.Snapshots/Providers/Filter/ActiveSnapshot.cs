@@ -124,10 +124,11 @@ internal sealed class ActiveSnapshot
         SnapshotState state = SnapshotState.Prepare(volume.Length, volume.BlockSize, limits, overflow);
         ActiveSnapshot? made = null;
         SpillFile? spill = limits.SpillSlots == 0 ? null : new SpillFile(
-            SpillOpening.Run(request.SpillFolder!, TimeSpan.FromMilliseconds(request.LimitMilliseconds)),
+            SpillOpening.Run(request.SpillFolder!, TimeSpan.FromMilliseconds(request.LimitMilliseconds), volume.Board),
             new SpillSettings { BlockSize = volume.BlockSize, RingBytes = ringBytes },
             reason => volume.Break(made!, $"an old block could not be kept: {reason}"), // saves begin when it is made
-            report);
+            report,
+            volume.Board);
         try
         {
             DiffAreaStore store = new(limits, volume.BlockSize, spill);

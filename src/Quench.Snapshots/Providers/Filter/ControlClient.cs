@@ -1,7 +1,10 @@
+using System.Diagnostics;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using Quench.Blocks;
+using Quench.Snapshots.Providers.Filter.Supervision;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -11,16 +14,26 @@ internal sealed class ControlClient : IDisposable
     /// <summary>The code of a conversation that has ended because its worker did.</summary>
     internal const string GoneCode = "SNAP-131";
 
+    private const int SocketLevel = 1;      // SOL_SOCKET
+    private const int PeerCredentials = 17; // SO_PEERCRED, struct ucred: process, user, group (unix(7))
+
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_glance = TimeSpan.FromMilliseconds(500); // how often a silent worker is looked at
 
     private readonly Lock _gate = new(); // one conversation: guards the stream and its reader
     private readonly NetworkStream _stream;
     private readonly StreamReader _reader;
     private readonly string _name;
+    private readonly Socket _socket;
+    private readonly int _worker; // who listened when we knocked
 
     private ControlClient(string name, Socket socket)
     {
         _name = name;
+        _socket = socket;
+        Span<int> credentials = stackalloc int[3];
+        socket.GetRawSocketOption(SocketLevel, PeerCredentials, MemoryMarshal.AsBytes(credentials));
+        _worker = credentials[0];
         socket.ReceiveTimeout = (int)s_patience.TotalMilliseconds;
         _stream = new NetworkStream(socket, ownsSocket: true);
         _reader = new StreamReader(_stream, Encoding.UTF8);
@@ -58,6 +71,7 @@ internal sealed class ControlClient : IDisposable
             try
             {
                 _stream.Write(Encode(request));
+                Wait();
                 line = _reader.ReadLine();
             }
             catch (Exception failure) when (failure is IOException or ObjectDisposedException)
@@ -77,7 +91,13 @@ internal sealed class ControlClient : IDisposable
         try
         {
             await _stream.WriteAsync(Encode(request), cancellationToken);
-            line = await _reader.ReadLineAsync(cancellationToken);
+            Task<string?> answer = _reader.ReadLineAsync(cancellationToken).AsTask();
+            while (!IsDying() && await Task.WhenAny(answer, Task.Delay(s_glance, CancellationToken.None)) != answer)
+            {
+                // Not yet.
+            }
+
+            line = answer.IsCompleted ? await answer : throw Gone(null);
         }
         catch (Exception failure) when (failure is IOException or ObjectDisposedException)
         {
@@ -93,6 +113,22 @@ internal sealed class ControlClient : IDisposable
         _reader.Dispose();
         _stream.Dispose();
     }
+
+    /// <summary>Waits for an answer as long as the worker may give one.</summary>
+    private void Wait()
+    {
+        long since = Stopwatch.GetTimestamp();
+        while (!_socket.Poll(s_glance, SelectMode.SelectRead) && Stopwatch.GetElapsedTime(since) < s_patience)
+        {
+            if (IsDying())
+            {
+                throw Gone(null);
+            }
+        }
+    }
+
+    /// <summary>A worker that can't end keeps the conversation open, and will not say anything more.</summary>
+    private bool IsDying() => WorkerRemains.HasBegunToEnd(_worker);
 
     private static byte[] Encode(ControlRequest request) => [.. JsonSerializer.SerializeToUtf8Bytes(request, ControlJson.Default.ControlRequest), (byte)'\n'];
 

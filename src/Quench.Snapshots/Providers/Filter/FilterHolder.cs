@@ -28,10 +28,12 @@ public static class FilterHolder
     /// <summary>Keeps the holder's heap small, so that all of it can be locked; workers do without.</summary>
     internal const string HeapLimit = "DOTNET_GCHeapHardLimit";
 
+    /// <summary>How many clients may wait at the door between two workers.</summary>
+    internal const int PendingClients = 64;
+
     private const string Supervised = "supervised";
     private const string Unsupervised = "unsupervised";
     private const int SmallestSector = 512; // of a loop device
-    private const int PendingClients = 64;
 
     /// <summary>Runs a holder until its volume is detached.</summary>
     /// <param name="arguments">Those of <see cref="Words"/>.</param>
@@ -131,17 +133,25 @@ public static class FilterHolder
             throw NoWorker(directory);
         }
 
-        Close(directory, originPath, origin, end.Orderly);
+        Close(directory, originPath, origin, end);
     }
 
     /// <summary>The device is gone. What the last worker could not do because it died, is done here.</summary>
-    private static void Close(FilterDirectory directory, string originPath, Disk origin, bool orderly)
+    private static void Close(FilterDirectory directory, string originPath, Disk origin, HolderEnd end)
     {
-        if (!orderly)
+        if (!end.Orderly)
         {
             origin.Flush();
+        }
+
+        if (!end.Orderly && end.IsOver)
+        {
             KeptSnapshots.CleanUpAfterDead(directory, Path.GetFullPath(originPath), origin.Geometry.Length);
             DeadTracking.Seal(directory, Path.GetFullPath(originPath), origin.Geometry.Length);
+        }
+        else if (!end.Orderly)
+        {
+            KeptSnapshots.DetachExposed(directory); // what a worker that can't end may still write, nobody may believe: no seal
         }
 
         File.Delete(directory.State);

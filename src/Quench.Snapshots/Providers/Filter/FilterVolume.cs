@@ -52,6 +52,9 @@ internal sealed class FilterVolume : IFuseFile
 
     internal TrackingStart Tracking { get; }
 
+    /// <summary>The worker's signs of life; null where nobody looks.</summary>
+    internal Board? Board => _board;
+
     /// <summary>The persistent snapshots.</summary>
     internal KeptSnapshots Kept => _kept ?? throw new InvalidOperationException("this volume was made without persistent snapshots");
 

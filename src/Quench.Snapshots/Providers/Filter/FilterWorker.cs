@@ -148,7 +148,7 @@ public static class FilterWorker
         private ControlDoor TakeOver(WorkerMode mode, bool takesOver)
         {
             Func<IConversation> begin;
-            FuseDevice.TryUnmount(_directory.Snapshots, detach: true); // what the last worker may have left: its connection died with it
+            FuseDevice.TryHangUp(_directory.Snapshots); // what the last worker may have left: nobody answers there
             if (mode == WorkerMode.PassThrough)
             {
                 string reason = $"{SupervisionText.Of(_page.LastChange)}, so the volume went on without its engine";
@@ -172,6 +172,7 @@ public static class FilterWorker
 
             _session.Start(resend: takesOver && _page.CanResend && !TestPoint.ForgetsResend);
             Socket listener = new(new SafeSocketHandle(_setup.Door, ownsHandle: true));
+            listener.Listen(FilterHolder.PendingClients); // once more: whoever knocks from now on learns that it is us who listens (unix(7), SO_PEERCRED)
             return new ControlDoor(listener, begin, _clientKnows.Set);
         }
 

@@ -149,6 +149,7 @@ internal sealed partial class SpillFile
             }
 
             string? trouble = null;
+            _board?.BeginSpill();
             try
             {
                 NativeFile.ReadExactly(_file, lane.Buffer.GetSpan()[..length], at);
@@ -158,6 +159,7 @@ internal sealed partial class SpillFile
                 trouble = $"the spill file can't be read: {failure.Message}";
             }
 
+            _board?.EndSpill();
             lock (_gate)
             {
                 TellIfLate(since);

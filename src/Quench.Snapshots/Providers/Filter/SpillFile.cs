@@ -4,6 +4,7 @@ using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Interop.Linux;
 using Quench.Interop.Memory;
+using Quench.Snapshots.Providers.Filter.Supervision;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -37,6 +38,7 @@ internal sealed partial class SpillFile : IDisposable
     private readonly SpillSettings _settings;
     private readonly Action<string> _failed;
     private readonly Action<string> _report;
+    private readonly Board? _board;
     private readonly NativeBuffer _cells;
     private readonly ITimer _watch;
     private readonly int _batch;       // cells that are worth a write of their own
@@ -55,8 +57,10 @@ internal sealed partial class SpillFile : IDisposable
     /// <param name="settings">Sizes and limits.</param>
     /// <param name="failed">Told once why the file was given up; called without any lock of this class.</param>
     /// <param name="report">Told what an operator should know of threads that hang; must not throw.</param>
-    internal SpillFile(SafeFileHandle file, SpillSettings settings, Action<string> failed, Action<string> report)
+    /// <param name="board">Told of each transfer, so that one that hangs is known not to be the origin's; null for nobody.</param>
+    internal SpillFile(SafeFileHandle file, SpillSettings settings, Action<string> failed, Action<string> report, Board? board = null)
     {
+        _board = board;
         _file = file;
         _settings = settings;
         _failed = failed;
@@ -250,6 +254,7 @@ internal sealed partial class SpillFile : IDisposable
         {
             long since = Stopwatch.GetTimestamp();
             string? trouble = null;
+            _board?.BeginSpill();
             try
             {
                 NativeFile.Write(_file, Cells(run.Position, run.Count), run.FirstSlot * _settings.BlockSize);
@@ -259,6 +264,7 @@ internal sealed partial class SpillFile : IDisposable
                 trouble = $"the spill file can't be written: {failure.Message}";
             }
 
+            _board?.EndSpill();
             if (!TryFinish(run, trouble is null, since))
             {
                 GiveUp(trouble!);
@@ -386,7 +392,9 @@ internal sealed partial class SpillFile : IDisposable
         {
             ((IDisposable)_cells).Dispose();
             FreeReaders();
+            _board?.BeginSpill();
             _file.Dispose();
+            _board?.EndSpill();
         }
 
         lock (_gate)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using Quench.Interop.Linux;
+using Quench.Snapshots.Providers.Filter.Supervision;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -11,21 +12,27 @@ namespace Quench.Snapshots.Providers.Filter;
 internal sealed class SpillOpening
 {
     private readonly string _folder;
+    private readonly Board? _board;
     private readonly object _gate = new(); // a monitor; guards the four below
     private SafeFileHandle? _file;
     private IOException? _failure;
     private bool _hasEnded;
     private bool _isAbandoned;
 
-    private SpillOpening(string folder) => _folder = folder;
+    private SpillOpening(string folder, Board? board)
+    {
+        _folder = folder;
+        _board = board;
+    }
 
     /// <summary>Makes one.</summary>
     /// <param name="folder">Where.</param>
     /// <param name="limit">How long to wait; a file that comes later is closed again by the thread that opened it.</param>
+    /// <param name="board">Told that a thread is in the kernel for that; null for nobody.</param>
     /// <exception cref="IOException">It can't be made there, or not in time.</exception>
-    internal static SafeFileHandle Run(string folder, TimeSpan limit)
+    internal static SafeFileHandle Run(string folder, TimeSpan limit, Board? board = null)
     {
-        SpillOpening opening = new(folder);
+        SpillOpening opening = new(folder, board);
         new Thread(opening.Open) { IsBackground = true, Name = "spill-open" }.Start();
         return opening.Wait(limit);
     }
@@ -48,6 +55,7 @@ internal sealed class SpillOpening
     {
         SafeFileHandle? file = null;
         IOException? failure = null;
+        _board?.BeginSpill();
         try
         {
             file = OpenUnnamed(_folder);
@@ -57,6 +65,7 @@ internal sealed class SpillOpening
             failure = trouble;
         }
 
+        _board?.EndSpill();
         lock (_gate)
         {
             (_file, _failure, _hasEnded) = (file, failure, true);

@@ -22,6 +22,9 @@ internal sealed class BoardWatch(int threads, TimeSpan limit)
         Array.Fill(_since, now);
     }
 
+    /// <summary>How long there has been no heartbeat, as of the last look.</summary>
+    internal TimeSpan Silence(TimeSpan now) => now - _since[0];
+
     /// <summary>Looks at the board.</summary>
     /// <param name="memory">The board's memory.</param>
     /// <param name="now">The holder's waking time.</param>

@@ -6,7 +6,8 @@ namespace Quench.Snapshots.Providers.Filter.Supervision;
 /// <summary>How the holder's work ended.</summary>
 /// <param name="GaveUp">No worker serves and none could be started, although the volume was not detached.</param>
 /// <param name="Orderly">The last worker closed its books.</param>
-internal readonly record struct HolderEnd(bool GaveUp, bool Orderly);
+/// <param name="IsOver">No worker is left that may still write to the disks of the books.</param>
+internal readonly record struct HolderEnd(bool GaveUp, bool Orderly, bool IsOver);
 
 /// <summary>
 /// The holder's one thread: waits for what its workers say and for their ends, asks <see cref="SupervisorCore"/> what to do, and does it. After it has
@@ -16,6 +17,7 @@ internal sealed class HolderLoop : IDisposable
 {
     private const int TickMilliseconds = 50;
     private const int WakePlace = 2 * SupervisorCore.Places;
+    private const int FirstBehind = WakePlace + 1;
 
     // A longer gap than this is time in which the holder itself did not run: it is no evidence against a worker.
     private static readonly TimeSpan s_longestGap = TimeSpan.FromMilliseconds(4 * TickMilliseconds);
@@ -26,7 +28,8 @@ internal sealed class HolderLoop : IDisposable
     private readonly DeviceThread _device;
     private readonly Action<string> _log;
     private readonly TimeProvider _clock;
-    private readonly PollSet _poll = new(WakePlace + 1);
+    private readonly LeftBehind _behind;
+    private readonly PollSet _poll = new(FirstBehind + LeftBehind.Room);
     private long _lastLook = Stopwatch.GetTimestamp();
     private TimeSpan _now;                          // the holder's waking time
     private DateTimeOffset _changed;
@@ -42,6 +45,7 @@ internal sealed class HolderLoop : IDisposable
         _page = page;
         _device = device;
         _log = log;
+        _behind = new LeftBehind(log);
         _clock = clock;
         _poll[WakePlace] = (int)device.Words.DangerousGetHandle();
     }
@@ -60,7 +64,11 @@ internal sealed class HolderLoop : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _poll.Dispose();
+    public void Dispose()
+    {
+        _poll.Dispose();
+        _behind.Dispose();
+    }
 
     private void Turn()
     {
@@ -69,6 +77,11 @@ internal sealed class HolderLoop : IDisposable
             bool taken = _places[place].ProcessId != 0;
             _poll[place] = _places[place].ProcessDescriptor;
             _poll[_places.Length + place] = taken ? (int)_places[place].Line.DangerousGetHandle() : -1;
+        }
+
+        for (int place = 0; place < LeftBehind.Room; place++)
+        {
+            _poll[FirstBehind + place] = _behind[place];
         }
 
         _poll.Wait(TickMilliseconds);
@@ -92,14 +105,52 @@ internal sealed class HolderLoop : IDisposable
             HearDevice();
         }
 
-        if (_core.Active >= 0 && _places[_core.Active].Look(_now) is var reason and not ChangeReason.None)
+        if (_core.Active >= 0)
         {
-            _core.Stuck(_core.Active, reason);
+            LookAt(_places[_core.Active]);
         }
 
+        LookBehind();
         _core.Ticked(_now);
         Act();
         TellPage();
+    }
+
+    private void LookAt(HolderPlace active)
+    {
+        ChangeReason reason = active.Look(_now);
+        if (active.IsEndingUntold(_now))
+        {
+            active.Kill(_now); // it is dying already: this only makes sure of it, and begins to count the time
+        }
+        else if (reason != ChangeReason.None)
+        {
+            _core.Stuck(_core.Active, reason);
+        }
+    }
+
+    /// <summary>Leaves behind who was killed, can't end, and can do no harm to the origin any more; takes leave of who has ended at last.</summary>
+    private void LookBehind()
+    {
+        for (int place = 0; place < _places.Length && _behind.HasRoom; place++)
+        {
+            if (_places[place].LookAtRemains(_now) is var left and not Remainder.Doubtful)
+            {
+                bool isAlone = left == Remainder.InSpillFile || place != _core.Active; // without the word a worker writes nothing
+                _behind.Add(_places[place].ProcessId, isAlone, _places[place].LetGo());
+                _lastWasOrderly &= place != _core.Active;
+                _core.LeftBehind(place, isAlone, _now);
+                Act();
+            }
+        }
+
+        for (int place = 0; place < LeftBehind.Room; place++)
+        {
+            if (_poll.IsReady(FirstBehind + place) && !_behind.Reap(place))
+            {
+                _core.EndedBehind();
+            }
+        }
     }
 
     private void TellTime()
@@ -186,7 +237,7 @@ internal sealed class HolderLoop : IDisposable
                     new LineMessage(LineWord.Drain).TrySend(place.Line);
                     break;
                 case ActionKind.Kill:
-                    ChildProgram.Kill(place.ProcessId);
+                    place.Kill(_now);
                     break;
                 case ActionKind.RefuseUpgrade:
                     new LineMessage(LineWord.UpgradeRefused).TrySend(place.Line);
@@ -201,7 +252,7 @@ internal sealed class HolderLoop : IDisposable
                     new LineMessage(LineWord.DeviceBusy).TrySend(place.Line);
                     break;
                 default:
-                    _end = new HolderEnd(action.Kind == ActionKind.GiveUp, _lastWasOrderly);
+                    _end = new HolderEnd(action.Kind == ActionKind.GiveUp, _lastWasOrderly, !_core.HasLeftBehind);
                     break;
             }
         }

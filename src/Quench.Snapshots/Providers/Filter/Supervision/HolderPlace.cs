@@ -7,11 +7,18 @@ namespace Quench.Snapshots.Providers.Filter.Supervision;
 /// <remarks>For one thread. Made once, used for each worker that comes here; what the last one left unread is taken away first.</remarks>
 internal sealed class HolderPlace : IDisposable
 {
+    private static readonly TimeSpan s_mayTakeToEnd = TimeSpan.FromSeconds(1);      // a worker that was killed
+    private static readonly TimeSpan s_firstPause = TimeSpan.FromMilliseconds(100); // between two looks at what is left of it
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_suspiciousSilence = TimeSpan.FromMilliseconds(500);
+
     private readonly SharedMemory _board = SharedMemory.Create("quench-board", Supervision.Board.Cells);
     private readonly SafeFileHandle _workersEnd;
     private readonly BoardWatch _watch;
     private ChildProgram? _program;
     private SafeFileHandle? _watched; // the process
+    private TimeSpan? _lookAt;        // not null: it was killed, and from then on it is to be seen why it has not ended
+    private TimeSpan _pause;
 
     internal HolderPlace(int threads, TimeSpan hangLimit)
     {
@@ -42,6 +49,7 @@ internal sealed class HolderPlace : IDisposable
         Empty(_workersEnd);
         ProcessId = _program!.Start();
         _watched = ChildProgram.Watch(ProcessId);
+        _lookAt = null;
     }
 
     /// <summary>From now on the worker's signs of life count.</summary>
@@ -49,14 +57,50 @@ internal sealed class HolderPlace : IDisposable
 
     internal ChangeReason Look(TimeSpan now) => _watch.Look(_board, now);
 
+    /// <summary>Kills the worker.</summary>
+    internal void Kill(TimeSpan now)
+    {
+        ChildProgram.Kill(ProcessId);
+        if (_lookAt is null)
+        {
+            _lookAt = now + s_mayTakeToEnd;
+            _pause = s_firstPause;
+        }
+    }
+
+    /// <summary>Whether the worker, which is silent, is ending without having been told to: somebody has killed it, or it has ended itself.</summary>
+    internal bool IsEndingUntold(TimeSpan now) => _lookAt is null && _watch.Silence(now) > s_suspiciousSilence && WorkerRemains.HasBegunToEnd(ProcessId);
+
+    /// <summary>Looks, now and then, at what is left of a worker that was killed and has not ended in time.</summary>
+    /// <param name="now">The holder's waking time.</param>
+    internal Remainder LookAtRemains(TimeSpan now)
+    {
+        if (ProcessId == 0 || _lookAt is not { } due || now < due)
+        {
+            return Remainder.Doubtful;
+        }
+
+        _lookAt = now + _pause;
+        _pause = _pause * 2 < s_longestPause ? _pause * 2 : s_longestPause;
+        return WorkerRemains.Look(ProcessId, _board);
+    }
+
     /// <summary>Waits for the worker's real end.</summary>
     internal ChildEnd Reap()
     {
         ChildEnd end = ChildProgram.WaitForEnd(ProcessId);
-        _watched?.Dispose();
+        LetGo().Dispose();
+        return end;
+    }
+
+    /// <summary>Makes room for another worker although this one has not ended. It can't touch the board and the line any more: its program does not run.</summary>
+    /// <returns>What to wait for in its stead; the caller's from now on.</returns>
+    internal SafeFileHandle LetGo()
+    {
+        SafeFileHandle watched = _watched!;
         _watched = null;
         ProcessId = 0;
-        return end;
+        return watched;
     }
 
     /// <inheritdoc/>

@@ -17,6 +17,7 @@ internal static class SupervisionText
         ChangeReason.Upgrade => "a new worker was asked for",
         ChangeReason.Calm => "full service was tried again",
         ChangeReason.CrashLoop => string.Create(CultureInfo.InvariantCulture, $"{change.Detail} workers in a row died at once"),
+        ChangeReason.CannotEnd => "the worker was killed and can't end, because a disk that is not the origin's does not answer it",
         _ => string.Create(CultureInfo.InvariantCulture, $"reason {change.Reason:D}, which this version does not know"),
     };
 

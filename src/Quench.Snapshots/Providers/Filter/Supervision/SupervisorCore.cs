@@ -6,8 +6,9 @@ namespace Quench.Snapshots.Providers.Filter.Supervision;
 /// </summary>
 /// <remarks>
 /// For one thread. After it was made it allocates nothing.
-/// Invariant: at most one place has had the word and has not ended (<see cref="Active"/>). The word is given only when there is none, so
-/// no write of an earlier worker can land after one of a later worker.
+/// Invariant: at most one place has had the word and has neither ended nor been left behind (<see cref="Active"/>). The word is given only when there is
+/// none, so no write of an earlier worker can land after one of a later worker: what was left behind can't write the origin any more (<see cref="WorkerRemains"/>).
+/// As long as it is there it may still write other disks, so the volume stays in pass-through, which believes nothing that is on them.
 /// </remarks>
 internal sealed class SupervisorCore(SupervisorPace pace, bool isSupervised)
 {
@@ -37,6 +38,7 @@ internal sealed class SupervisorCore(SupervisorPace pace, bool isSupervised)
     private bool _upgradeAsked;
     private bool _deviceIsGone;
     private bool _isEnding;
+    private int _leftBehind;                                         // workers that can't end, and may write other disks than the origin
 
     /// <summary>The place of the worker that has had the word and has not ended; -1 for none.</summary>
     internal int Active { get; private set; } = -1;
@@ -65,6 +67,9 @@ internal sealed class SupervisorCore(SupervisorPace pace, bool isSupervised)
     internal bool HasStandby => IsStandby(_workers[0]) || IsStandby(_workers[1]);
 
     internal WorkerPhase PhaseOf(int place) => _workers[place].Phase;
+
+    /// <summary>Whether a worker was left behind that may still write other disks than the origin.</summary>
+    internal bool HasLeftBehind => _leftBehind > 0;
 
     /// <summary>Whether the worker in a place has been sent a kill.</summary>
     internal bool IsDoomed(int place) => _workers[place].IsDoomed;
@@ -97,7 +102,7 @@ internal sealed class SupervisorCore(SupervisorPace pace, bool isSupervised)
             _calm = pace.Calm;
         }
 
-        if (_mode == WorkerMode.PassThrough && now >= _returnAt && CanHandOver(out _))
+        if (_mode == WorkerMode.PassThrough && now >= _returnAt && _leftBehind == 0 && CanHandOver(out _))
         {
             HandOver(new Change(ChangeReason.Calm, 0), now);
         }
@@ -156,6 +161,22 @@ internal sealed class SupervisorCore(SupervisorPace pace, bool isSupervised)
         GiveWord(now);
     }
 
+    /// <summary>A worker was killed and can't end, and nothing of it can write the origin any more: for the volume it is as good as gone.</summary>
+    /// <param name="place">Its place, which is free for another one now.</param>
+    /// <param name="isAlone">Whether it can't write anything either that another worker uses; so it is with one that never had the word.</param>
+    /// <param name="now">The time.</param>
+    internal void LeftBehind(int place, bool isAlone, TimeSpan now)
+    {
+        const int Kill = 9;
+        Worker worker = _workers[place];
+        _leftBehind += isAlone ? 0 : 1;
+        worker.Doomed(isAlone || worker.Doom != ChangeReason.None ? worker.Doom : ChangeReason.CannotEnd);
+        Exited(place, Kill, 0, now);
+    }
+
+    /// <summary>A worker that was left behind, not alone, has ended at last.</summary>
+    internal void EndedBehind() => _leftBehind--;
+
     /// <summary>The worker that serves does not go on although its origin's disk is not to blame.</summary>
     /// <param name="place">Its place.</param>
     /// <param name="reason">RequestStuck or Silent.</param>
@@ -170,7 +191,7 @@ internal sealed class SupervisorCore(SupervisorPace pace, bool isSupervised)
     /// <summary>Somebody wants a worker from the program that is on disk now.</summary>
     internal void UpgradeAsked(TimeSpan now)
     {
-        if (!isSupervised || _isEnding || _upgradeAsked || Active < 0)
+        if (!isSupervised || _isEnding || _upgradeAsked || Active < 0 || _leftBehind > 0)
         {
             RefuseUpgrade();
             return;
@@ -273,7 +294,7 @@ internal sealed class SupervisorCore(SupervisorPace pace, bool isSupervised)
         LastChange = why;
         bool hung = worker.Doom != ChangeReason.None;
         bool loops = _quickOwn >= pace.OwnDeaths || _quickKilled >= pace.Killings;
-        Hangs += hung ? 1 : 0;
+        Hangs += hung && worker.Doom != ChangeReason.CannotEnd ? 1 : 0;
         if (_mode == WorkerMode.Full && (hung || loops))
         {
             LastChange = hung ? why : new Change(ChangeReason.CrashLoop, Math.Max(_quickOwn, _quickKilled));

@@ -61,6 +61,9 @@ internal enum ChangeReason
 
     /// <summary>Workers died at once, again and again; the detail is how many.</summary>
     CrashLoop = 8,
+
+    /// <summary>The worker was killed and can't end, and was left behind.</summary>
+    CannotEnd = 9,
 }
 
 /// <summary>Why the volume changed hands.</summary>

@@ -17,7 +17,7 @@ namespace Quench.Snapshots.Providers.Filter.Supervision;
 internal sealed record WorkerSetup(
     int Protocol, string Name, string Origin, int Threads, bool Tracks, int Connection, int Door, int Held, int Page, int Board, int Line)
 {
-    internal const int ThisProtocol = 1;
+    internal const int ThisProtocol = 2;
 
     private const string Track = "track";
     private const string NoTrack = "no-track";

@@ -88,6 +88,53 @@ public sealed class BoardWatchTests : IDisposable
         Assert.Equal(CellState.Idle, state);
     }
 
+    [Fact]
+    public void Where_a_thread_is_in_the_kernel_is_known_of_those_that_serve_and_of_guests()
+    {
+        int own = ProcessControl.ThreadNumber;
+        Assert.Equal(Whereabouts.Elsewhere, Board.WhereaboutsOf(_memory, own));
+        _board.Taken(3);
+        Assert.Equal(Whereabouts.Elsewhere, Board.WhereaboutsOf(_memory, own));
+        _board.Begin();
+        Assert.Equal(Whereabouts.Origin, Board.WhereaboutsOf(_memory, own));
+        _board.End();
+        Assert.Equal(Whereabouts.Elsewhere, Board.WhereaboutsOf(_memory, own));
+        Whereabouts[] seen = [];
+        OnAnotherThread(() =>
+        {
+            int guest = ProcessControl.ThreadNumber;
+            Whereabouts before = Board.WhereaboutsOf(_memory, guest);
+            _board.Begin();
+            Whereabouts origin = Board.WhereaboutsOf(_memory, guest);
+            _board.End();
+            _board.BeginSpill();
+            Whereabouts spill = Board.WhereaboutsOf(_memory, guest);
+            _board.EndSpill();
+            seen = [before, origin, spill, Board.WhereaboutsOf(_memory, guest)];
+        });
+        Assert.Equal([Whereabouts.Elsewhere, Whereabouts.Origin, Whereabouts.SpillFile, Whereabouts.Elsewhere], seen);
+    }
+
+    [Fact]
+    public void As_long_as_a_guest_found_no_place_every_thread_may_be_in_the_origin()
+    {
+        using ManualResetEventSlim leave = new(initialState: false);
+        using CountdownEvent came = new(Board.MaxGuests + 1);
+        Thread[] guests = [.. Enumerable.Range(0, Board.MaxGuests + 1).Select(_ => new Thread(() =>
+        {
+            _board.BeginSpill();
+            came.Signal();
+            leave.Wait();
+            _board.EndSpill();
+        }))];
+        Array.ForEach(guests, static guest => guest.Start());
+        came.Wait(TestContext.Current.CancellationToken);
+        Assert.Equal(Whereabouts.Origin, Board.WhereaboutsOf(_memory, ProcessControl.ThreadNumber));
+        leave.Set();
+        Array.ForEach(guests, static guest => guest.Join());
+        Assert.Equal(Whereabouts.Elsewhere, Board.WhereaboutsOf(_memory, ProcessControl.ThreadNumber));
+    }
+
     private ChangeReason After(double seconds, bool beats = true)
     {
         ChangeReason reason = ChangeReason.None;

@@ -84,6 +84,37 @@ public sealed class SupervisorCoreTests
     }
 
     [Fact]
+    public void A_worker_that_can_not_end_is_left_behind_and_full_service_waits_until_it_has_ended()
+    {
+        SupervisorCore core = Served(out int active);
+        core.LeftBehind(active, isAlone: false, TimeSpan.FromSeconds(10));
+        Assert.Equal(new SupervisorAction(ActionKind.Go, 1 - active, WorkerMode.PassThrough, true), Assert.Single(Taken(core)));
+        Assert.Equal((1, 0, ChangeReason.CannotEnd), (core.Restarts, core.Hangs, core.LastChange.Reason));
+        core.Served(1 - active, TimeSpan.FromSeconds(10));
+        core.Ticked(TimeSpan.FromSeconds(11));
+        core.Readied(active, TimeSpan.FromSeconds(12));
+        Taken(core);
+
+        core.Ticked(TimeSpan.FromSeconds(600));
+        core.UpgradeAsked(TimeSpan.FromSeconds(600));
+        Assert.Equal(ActionKind.RefuseUpgrade, Assert.Single(Taken(core)).Kind);
+
+        core.EndedBehind();
+        core.Ticked(TimeSpan.FromSeconds(601));
+        Assert.Equal(ActionKind.Drain, Assert.Single(Taken(core)).Kind);
+    }
+
+    [Fact]
+    public void A_worker_that_can_not_end_and_shares_nothing_is_followed_by_full_service()
+    {
+        SupervisorCore core = Served(out int active);
+        core.LeftBehind(active, isAlone: true, TimeSpan.FromSeconds(10));
+
+        Assert.Equal(new SupervisorAction(ActionKind.Go, 1 - active, WorkerMode.Full, true), Assert.Single(Taken(core)));
+        Assert.Equal(new Change(ChangeReason.Signal, 9), core.LastChange);
+    }
+
+    [Fact]
     public void Pass_through_ends_by_itself_after_a_calm_minute_and_the_next_one_lasts_two()
     {
         SupervisorWorld world = Hung();

@@ -22,6 +22,7 @@ internal sealed class SupervisorWorld(Random random, SupervisorPace pace, ShellL
 
     private readonly Process?[] _processes = new Process?[SupervisorCore.Places];
     private readonly List<Process> _dying = []; // with a lying shell: their ends were reported, they are still there
+    private readonly List<Process> _behind = []; // they can't end, and were left behind
     private readonly List<string> _story = [];
     private bool _upgradeWanted;
 
@@ -60,6 +61,15 @@ internal sealed class SupervisorWorld(Random random, SupervisorPace pace, ShellL
         }
 
         _dying.RemoveAll(process => process.EndsAt <= Now);
+        foreach (Process process in _behind.FindAll(process => process.EndsAt <= Now))
+        {
+            _behind.Remove(process);
+            if (!process.IsAlone)
+            {
+                Core.EndedBehind();
+            }
+        }
+
         if (IsRough && random.Next(200) == 0)
         {
             Tell("upgrade asked");
@@ -95,6 +105,14 @@ internal sealed class SupervisorWorld(Random random, SupervisorPace pace, ShellL
             if (end <= Now)
             {
                 Bury(place, process.Signal, process.Code);
+            }
+            else if (process.LeftAt <= Now)
+            {
+                Tell($"worker {place} is left behind{(process.IsAlone ? " alone" : "")}");
+                _processes[place] = null;
+                _behind.Add(process);
+                Core.LeftBehind(place, process.IsAlone, Now);
+                Act();
             }
 
             return;
@@ -155,6 +173,18 @@ internal sealed class SupervisorWorld(Random random, SupervisorPace pace, ShellL
         {
             Tell($"worker {place} is killed");
             process.End(Now + random.Next(4) * s_step, 9, 0);
+            MaybeStick(process);
+        }
+    }
+
+    /// <summary>Now and then a disk that is not the origin's keeps who was killed from ending.</summary>
+    private void MaybeStick(Process process)
+    {
+        if (IsRough && random.Next(6) == 0)
+        {
+            process.IsAlone = !process.HasWord || random.Next(3) == 0;
+            process.LeftAt = Now + TimeSpan.FromSeconds(1);
+            process.End(Now + (random.Next(10, 600) * s_step), 9, 0);
         }
     }
 
@@ -219,6 +249,7 @@ internal sealed class SupervisorWorld(Random random, SupervisorPace pace, ShellL
     {
         Check(process is { State: State.Ready }, "the word went to somebody who is not ready");
         Check(_processes.Concat(_dying).All(other => other is null || other == process || !other.HasWord), "the word was given while another one had it");
+        Check(action.Mode == WorkerMode.PassThrough || _behind.TrueForAll(other => other.IsAlone), "full service began beside a worker that may still write to its disks");
         process!.State = State.TakingOver;
         process.HasWord = true;
         process.Mode = action.Mode;
@@ -236,6 +267,7 @@ internal sealed class SupervisorWorld(Random random, SupervisorPace pace, ShellL
         }
 
         process.End(Now + random.Next(6) * s_step, 9, 0);
+        MaybeStick(process);
         if (lie == ShellLie.KillIsAnEnd)
         {
             _dying.Add(process);
@@ -273,6 +305,10 @@ internal sealed class SupervisorWorld(Random random, SupervisorPace pace, ShellL
         internal TimeSpan HungSince { get; set; }
 
         internal TimeSpan? EndsAt { get; private set; }
+
+        internal TimeSpan LeftAt { get; set; } = TimeSpan.MaxValue;
+
+        internal bool IsAlone { get; set; }
 
         internal int Signal { get; private set; }
 
