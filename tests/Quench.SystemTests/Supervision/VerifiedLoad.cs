@@ -29,7 +29,7 @@ internal sealed class VerifiedLoad : IAsyncDisposable
         _words = [
             "--name=load", $"--filename={path}", "--size=24m", "--rw=randrw", "--rwmixread=30", "--bsrange=4k-64k", "--bs_unaligned=0", "--blockalign=4k",
             "--verify=crc32c", "--verify_fatal=1", "--verify_backlog=128", "--time_based", string.Create(CultureInfo.InvariantCulture, $"--runtime={SecondsOfRun}"),
-            "--output-format=terse", .. how];
+            "--output-format=terse", "--thread", .. how]; // one process: a child whose parent is killed waits for ever
         _seed = seed;
         _work = RunAsync();
     }
