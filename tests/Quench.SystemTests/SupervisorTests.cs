@@ -17,8 +17,10 @@ namespace Quench.SystemTests;
 public sealed class SupervisorTests
 {
     private const double MillisecondsToLast = 300; // the longest time a worker is left alone before it is killed
+    private const int KillsInARow = 20;            // after so many, one worker is left alone for longer: more would be a crash loop, which ends in pass-through
 
     private static readonly TimeSpan s_hangLimit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan s_atOnce = new SupervisorPace().AtOnce + TimeSpan.FromMilliseconds(200);
 
     [Theory]
     [InlineData("ext4", true)]
@@ -42,7 +44,8 @@ public sealed class SupervisorTests
             bool snapshots = kill % 2 == 1;
             ISnapshot? snapshot = snapshots ? await volume.Volume.SnapshotAsync(new SnapshotOptions { MemoryBytes = 48 << 20, Freeze = false }) : null;
             await volume.WaitForStandbyAsync();
-            await Task.Delay(TimeSpan.FromMilliseconds(random.NextDouble() * MillisecondsToLast), TestContext.Current.CancellationToken); // the moment is the matter
+            double calm = kill % KillsInARow == KillsInARow - 1 ? s_atOnce.TotalMilliseconds : 0;
+            await Task.Delay(TimeSpan.FromMilliseconds(calm + (random.NextDouble() * MillisecondsToLast)), TestContext.Current.CancellationToken); // the moment is the matter
             underLoad += load.IsAtWork ? 1 : 0;
             withSnapshot += snapshots ? 1 : 0;
             prober.Watch();
