@@ -208,10 +208,9 @@ internal sealed class TrackerProgram
         Find(_maps.Bits, R8);
         _code.Move(R1, -1);
         _code.Store(BpfWidth.Eight, R0, 0, R1);
-        _code.JumpIf(R8, BpfCondition.NotLess, R9, _end);
         _code.Compute(BpfArithmetic.Add, R8, 1);
         _code.Compute(BpfArithmetic.Add, R6, 1);
-        _code.Jump(next);
+        _code.JumpIf(R9, BpfCondition.NotLess, R8, next);
     }
 
     /// <summary>Sets the bits of blocks r6 to r7 that lie in word r8; ends when that was the last, r9.</summary>
