@@ -49,6 +49,24 @@ public sealed class UsedBlocks
         }
     }
 
+    /// <summary>These blocks and those of another map of the same volume, rounded out to blocks of this size.</summary>
+    /// <returns>The caller's.</returns>
+    public UsedBlocks With(UsedBlocks others)
+    {
+        UsedBlocks both = new(VolumeLength, BlockSize);
+        foreach ((long first, long count) in Bits.SetRuns())
+        {
+            both.Bits.SetRange(first, count);
+        }
+
+        foreach (Extent run in others.Runs())
+        {
+            both.Add(run);
+        }
+
+        return both;
+    }
+
     /// <summary>Whether any byte of an extent is in use.</summary>
     public bool Overlaps(Extent extent)
     {

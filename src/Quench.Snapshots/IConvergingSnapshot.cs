@@ -12,6 +12,9 @@ namespace Quench.Snapshots;
 /// </remarks>
 public interface IConvergingSnapshot : ISnapshot
 {
+    /// <summary>Why everything was answered again since the first time: a sentence for each time that a write may have been missed.</summary>
+    IReadOnlyList<string> Doubts { get; }
+
     /// <summary>Flushes the volume's file system and takes what may have changed since the last call: everything at first, and whenever a write may have been missed.</summary>
     /// <returns>The caller's.</returns>
     /// <exception cref="QuenchException">SNAP-183: the volume is not the same any more.</exception>

@@ -55,6 +55,7 @@ internal sealed class BackupCommand
     private readonly Option<bool> _json = CommonOptions.Json();
     private readonly TakingOptions _taking = new();
     private readonly Option<bool> _freezeRoot = new("--freeze-root") { Description = "Image the machine's own root file system, which is frozen for a moment." };
+    private readonly Option<bool> _noTrack = new("--no-track") { Description = "Leave no tracker in the kernel with a mounted device: its next backup reads everything." };
     private readonly Option<bool> _fullScan = new("--full-scan") { Description = "Read everything in use, whatever is known about what changed since the last point." };
 
     private BackupCommand(CliHost host)
@@ -78,7 +79,7 @@ internal sealed class BackupCommand
         {
             backup._source, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._freezeLimit,
             backup._force, backup._compression,
-            backup._require, backup._json, backup._fullScan, backup._freezeRoot,
+            backup._require, backup._json, backup._fullScan, backup._freezeRoot, backup._noTrack,
         };
         backup._taking.AddTo(command);
         command.Run(host, backup.RunAsync);
@@ -148,7 +149,12 @@ internal sealed class BackupCommand
                 Effect = "nothing was read or written",
                 ExitCode = ExitCodes.Usage,
             }
-            : new SnapshotOptions { FreezeLimit = TimeSpan.FromSeconds(parsed.GetValue(_freezeLimit)), FreezeRoot = parsed.GetValue(_freezeRoot) };
+            : new SnapshotOptions
+            {
+                FreezeLimit = TimeSpan.FromSeconds(parsed.GetValue(_freezeLimit)),
+                FreezeRoot = parsed.GetValue(_freezeRoot),
+                TracksChanges = !parsed.GetValue(_noTrack),
+            };
     }
 
     private async Task<CaptureResult> CaptureAsync(

@@ -43,8 +43,9 @@ internal static class ScanText
         }
     }
 
-    private static string Doubt(ScanRecord scan) => scan.Reason is { } reason
-        ? $" and {ByteSize.Format(scan.DoubtfulBytes)} in doubt ({reason}; {scan.DoubtfulChunksDiffering} of {scan.DoubtfulChunks} doubtful chunks were different)"
+    private static string Doubt(ScanRecord scan) => scan is { Reason: { } reason, DoubtfulBytes: 0 } ? $" ({reason})"
+        : scan.Reason is { } why
+        ? $" and {ByteSize.Format(scan.DoubtfulBytes)} in doubt ({why}; {scan.DoubtfulChunksDiffering} of {scan.DoubtfulChunks} doubtful chunks were different)"
         : "";
 
     private static string Sample(ScanRecord scan) => scan.SampledChunks == 0 ? "nothing was left to sample" : $"a sample of {scan.SampledChunks} unchanged chunks was as recorded";

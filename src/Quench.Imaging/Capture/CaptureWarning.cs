@@ -13,6 +13,6 @@ public sealed record CaptureWarning(string Code, string Message, string Next)
 
     internal static CaptureWarning NotRemembered(string volume, string point, Exception failure) => new(
         "IMG-132",
-        $"point {point} of {volume} is in the vault, but the filter could not note that: {failure.Message}",
-        "nothing has to be done: the next backup reads everything again; if this comes back, look at the disk that holds the filter's records");
+        $"point {point} of {volume} is in the vault, but its provider could not note that: {failure.Message}",
+        "nothing has to be done: the next backup reads everything again; if this comes back, look at the disk that holds the record of changes");
 }

@@ -9,7 +9,8 @@ namespace Quench.Imaging.Capture;
 
 /// <summary>
 /// Images a volume whose instant lies at the end. Each pass stores what changed since the one before, as an image upon that one's image, by the same stages as any
-/// capture; the last one is read while writers are held and stored when they go on.
+/// capture; the last one is read while writers are held and stored when they go on. The first pass reads everything in use, or, where the provider knows what changed since an
+/// earlier point, that much upon that point's image.
 ///
 ///     take changes ─▶ look at the map ─▶ left = changed ∪ used otherwise than before ─▶ hold now?
 ///          ▲                                                                              │ no: copy what is left
@@ -34,9 +35,11 @@ internal sealed class ConvergingCapture
     private readonly UsedBlocks _left;   // blocks that changed, or are used otherwise, since they were copied
     private VolumeAnalysis? _analysis;   // the last look; what of it differs from the copied image is in _left
     private BlockBitmap _copied;         // chunks that the image so far holds
-    private BaseImage? _image;           // the image so far; null before the first pass
+    private BaseImage? _image;           // the image so far; null before the first pass, unless it begins upon a point
+    private Scan? _scan;                 // how the first pass reads; null before that is decided
     private int _passes;
     private long _readBytes;
+    private long _firstBytes;            // of them in the first pass
 
     private ConvergingCapture(
         CaptureRequest request, IConvergingSnapshot snapshot, BackupVault vault, BackupSession session, ActivityMonitor activity, MapReader map)
@@ -73,6 +76,7 @@ internal sealed class ConvergingCapture
         {
             UsedBlocks changed = await _snapshot.TakeChangesAsync(cancellationToken);
             plan = await LookAsync(changed, VolumeCondition.Running, cancellationToken);
+            plan = _scan is null ? await BeginAsync(plan, cancellationToken) : plan;
             if (!_snapshot.ShouldHold(LeftInUse().TotalLength))
             {
                 await CopyAsync(_request, plan, cancellationToken);
@@ -92,9 +96,44 @@ internal sealed class ConvergingCapture
         while (held is null);
 
         await CopyHeldAsync(plan, held, cancellationToken);
-        VolumeRecord volume = VolumeCapture.Describe(_request with { Analysis = _analysis! }, plan) with { Root = _image!.Volume.Root };
-        volume = volume with { Scan = DescribeScan() };
-        return await VolumeCapture.CommitAsync(_request, _session, volume, _activity, watch, cancellationToken);
+        CaptureRequest request = _request with { Analysis = _analysis! };
+        VolumeRecord volume = VolumeCapture.Describe(request, plan) with { Root = _image!.Volume.Root };
+        volume = volume with { Scan = DescribeScan(_scan!) };
+        CaptureResult result = await VolumeCapture.CommitAsync(_request, _session, volume, _activity, watch, cancellationToken);
+        return result with
+        {
+            Warnings = [.. VolumeCapture.Warnings(request, _scan!), .. await VolumeCapture.RememberAsync(request, _vault.Info.Id, result.Point, cancellationToken)],
+        };
+    }
+
+    /// <summary>
+    /// Decides whether to begin upon an earlier point. Everything has been told as changed by now; what is written from here on is told again, so only what changed before needs to be known.
+    /// </summary>
+    private async Task<CapturePlan> BeginAsync(CapturePlan plan, CancellationToken cancellationToken)
+    {
+        _left.Bits.ClearRange(0, _left.Bits.Length);
+        async ValueTask<UsedBlocks> TakeChangesAsync(CancellationToken token)
+        {
+            UsedBlocks changed = await _snapshot.TakeChangesAsync(token);
+            _map.Forget(changed);
+            Leave(changed.Runs());
+            return changed;
+        }
+
+        _scan = await new ScanDecision(_request with { Analysis = _analysis! }, plan, _session, _vault.Info.Id, TakeChangesAsync).MakeAsync(cancellationToken);
+        if (_scan.Upon is { } upon)
+        {
+            (_image, _copied) = (upon.Base, upon.Plan.Then);
+            _analysis = _scan.UsedSoFar is { } used ? _analysis! with { Used = used } : _analysis;
+            plan = new CapturePlan(_analysis!.Used, plan.ChunkSize);
+            Leave(_scan.ToRead.Chunks.SetRuns().Select(run => plan.ExtentOf(run.First, run.Count)));
+        }
+        else
+        {
+            Leave([new Extent(0, plan.Length)]);
+        }
+
+        return plan;
     }
 
     /// <summary>Reads the map of used blocks, and counts as left what changed and what is used otherwise.</summary>
@@ -104,7 +143,9 @@ internal sealed class ConvergingCapture
         VolumeAnalysis found = await Recogniser.AnalyseAsync(_map, condition, cancellationToken);
 
         // A map that is written while it is read may contradict itself. The look before is as good as another while passes go on; the one that counts is taken while writers are held.
-        VolumeAnalysis look = found.Doubt is not null && condition == VolumeCondition.Running && _analysis is not null ? _analysis : found;
+        VolumeAnalysis look = found.Doubt is not null && condition == VolumeCondition.Running && _analysis is not null
+            ? _analysis with { Used = _analysis.Used.With(changed) }
+            : found;
         Leave(changed.Runs());
         if (_analysis is not null)
         {
@@ -171,6 +212,7 @@ internal sealed class ConvergingCapture
         _copied = plan.Chunks;
         _left.Bits.ClearRange(0, _left.Bits.Length);
         (_passes, _readBytes) = (_passes + 1, _readBytes + rest.ReadBytes);
+        _firstBytes = _passes == 1 ? rest.ReadBytes : _firstBytes;
     }
 
     /// <summary>The chunks that the image so far holds, and of which nothing is in use any more.</summary>
@@ -190,13 +232,29 @@ internal sealed class ConvergingCapture
         return holes;
     }
 
-    private ScanRecord DescribeScan() => new()
+    private ScanRecord DescribeScan(Scan scan)
     {
-        Kind = ScanRecord.Full,
-        Reason = string.Create(CultureInfo.InvariantCulture, $"the volume was copied in {_passes} passes while it was written"),
-        ReadBytes = _readBytes,
-        NewPages = _session.Totals.NewPages,
-    };
+        bool isUpon = scan.Upon is not null && _snapshot.Doubts.Count == 0;
+        return new ScanRecord
+        {
+            Kind = scan.Distrust is not null ? ScanRecord.FullAfterDoubt : isUpon ? ScanRecord.Changes : ScanRecord.Full,
+            Reason = scan.Reason is { } reason ? $"{reason}; {DescribePasses()}" : DescribePasses(),
+            Base = isUpon ? scan.Upon!.Value.Base.Point : null,
+            ReadBytes = _readBytes + scan.SampledBytes,
+            ChangedBytes = scan.ChangedBytes,
+            DoubtfulBytes = scan.DoubtfulBytes,
+            SampledChunks = scan.SampledChunks,
+            NewPages = _session.Totals.NewPages,
+            MapDistrusted = scan.Distrust,
+        };
+    }
+
+    private string DescribePasses()
+    {
+        string passes = string.Create(
+            CultureInfo.InvariantCulture, $"it was copied in {_passes} passes while it was written, {ByteSize.Format(_readBytes - _firstBytes)} of it again");
+        return _snapshot.Doubts is { Count: > 0 } doubts ? $"{passes}; a write may have been missed, so everything was read again: {string.Join("; ", doubts)}" : passes;
+    }
 
     private void Leave(IEnumerable<Extent> extents)
     {

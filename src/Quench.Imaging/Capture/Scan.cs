@@ -9,6 +9,9 @@ internal sealed record Scan
     /// <summary>What is read.</summary>
     public required CapturePlan ToRead { get; init; }
 
+    /// <summary>The blocks that count as in use, where the map could not be read because the volume was running: those of the point, and what changed. Null otherwise.</summary>
+    public UsedBlocks? UsedSoFar { get; init; }
+
     /// <summary>Why not only what changed; null for a scan of the changes.</summary>
     public string? Reason { get; init; }
 

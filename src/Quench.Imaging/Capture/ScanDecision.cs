@@ -8,7 +8,13 @@ namespace Quench.Imaging.Capture;
 /// Decides whether a capture may read only what changed. Whatever speaks against it means that everything is read, in this very run, and that the
 /// report says why. It decides before the snapshot's promise shrinks to what will be read: from then on there would be no way back.
 /// </summary>
-internal sealed class ScanDecision(CaptureRequest request, CapturePlan plan, BackupSession session, Guid vault)
+/// <param name="request">The capture.</param>
+/// <param name="plan">Everything in use.</param>
+/// <param name="session">Where to.</param>
+/// <param name="vault">Its id.</param>
+/// <param name="takeChanges">Where the volume goes on changing: what was written since the question before. Null where it stands still.</param>
+internal sealed class ScanDecision(
+    CaptureRequest request, CapturePlan plan, BackupSession session, Guid vault, Func<CancellationToken, ValueTask<UsedBlocks>>? takeChanges = null)
 {
     /// <summary>Asks the provider, finds the base, puts the map to the test.</summary>
     /// <exception cref="QuenchException">The snapshot broke (SNAP-104) or can't be read (IMG-110).</exception>
@@ -69,11 +75,15 @@ internal sealed class ScanDecision(CaptureRequest request, CapturePlan plan, Bac
     /// <summary>Reads a sample of what is called unchanged, and every map page on the way to what is not.</summary>
     private async Task<Scan> TestAsync(VolumeChanges changes, BaseImage upon, CancellationToken cancellationToken)
     {
-        ScanPlan scan = new(plan, request.Analysis.Used, changes);
+        // While a volume is running its map may be in doubt, which means that everything is in use. What was not at the point and has not been written since can wait for the map of the instant.
+        UsedBlocks? soFar = takeChanges is not null && request.Analysis.Doubt is not null ? changes.UsedThen!.With(changes.Changed!) : null;
+        CapturePlan whole = soFar is null ? plan : new CapturePlan(soFar, plan.ChunkSize);
+        ScanPlan scan = new(whole, soFar ?? request.Analysis.Used, changes);
         IReadOnlyList<long> sample = MapSample.Choose(scan.Unchanged, plan.ChunkSize, request.Chance);
         Scan changesOnly = new()
         {
             ToRead = scan.ToRead,
+            UsedSoFar = soFar,
             Reason = changes.Doubt,
             Upon = (upon, scan),
             SampledChunks = sample.Count,
@@ -83,11 +93,11 @@ internal sealed class ScanDecision(CaptureRequest request, CapturePlan plan, Bac
         };
         try
         {
-            long? wrong = await new MapSample(request.Snapshot, plan, session, upon).FindDifferenceAsync(sample, cancellationToken);
+            long? wrong = await FindDifferenceAsync(upon, whole, sample, cancellationToken);
             if (wrong is { } chunk)
             {
                 string distrust = $"the chunk at offset 0x{chunk * plan.ChunkSize:x} is not as it was at point {upon.Point:N}, though no write to it is on record";
-                return changesOnly with { ToRead = plan, Upon = null, Distrust = distrust, Reason = "the record of changes is wrong" };
+                return changesOnly with { ToRead = plan, UsedSoFar = null, Upon = null, Distrust = distrust, Reason = "the record of changes is wrong" };
             }
 
             await upon.CheckAsync(scan.Touched(), cancellationToken);
@@ -97,6 +107,26 @@ internal sealed class ScanDecision(CaptureRequest request, CapturePlan plan, Bac
         {
             return Full($"the map of point {upon.Point:N} can't be read: {failure.Message}");
         }
+    }
+
+    /// <summary>Looks for a chunk of the sample that differs, and that nobody has written since the provider was asked.</summary>
+    private async Task<long?> FindDifferenceAsync(BaseImage upon, CapturePlan whole, IReadOnlyList<long> sample, CancellationToken cancellationToken)
+    {
+        MapSample test = new(request.Snapshot, whole, session, upon);
+        long? wrong = await test.FindDifferenceAsync(sample, cancellationToken);
+        while (wrong is { } chunk && takeChanges is not null)
+        {
+            UsedBlocks written = await takeChanges(cancellationToken);
+            if (!written.Overlaps(plan.ExtentOf(chunk, 1)))
+            {
+                break;
+            }
+
+            sample = [.. sample.Where(one => !written.Overlaps(plan.ExtentOf(one, 1)))];
+            wrong = await test.FindDifferenceAsync(sample, cancellationToken);
+        }
+
+        return wrong;
     }
 
     private static bool IsOfTheVault(QuenchException failure) => failure.Code.StartsWith("VAULT-", StringComparison.Ordinal);

@@ -39,7 +39,9 @@ internal sealed class ScanPlan
         Unchanged = NewBitmap();
         Add(whole.Chunks, Unchanged);
         Remove(read, Unchanged);
-        Holes = new CapturePlan(changes.UsedThen!, whole.ChunkSize).Chunks;
+        Then = new CapturePlan(changes.UsedThen!, whole.ChunkSize).Chunks;
+        Holes = NewBitmap();
+        Add(Then, Holes);
         Remove(whole.Chunks, Holes);
     }
 
@@ -51,6 +53,9 @@ internal sealed class ScanPlan
 
     /// <summary>Chunks in use that are said to be as they were.</summary>
     public BlockBitmap Unchanged { get; }
+
+    /// <summary>Chunks that the point holds.</summary>
+    public BlockBitmap Then { get; }
 
     /// <summary>Chunks that the point holds and of which nothing is in use now.</summary>
     public BlockBitmap Holes { get; }

@@ -128,14 +128,14 @@ public static class VolumeCapture
         }
     }
 
-    private static IEnumerable<CaptureWarning> Warnings(CaptureRequest request, Scan scan) =>
+    internal static IEnumerable<CaptureWarning> Warnings(CaptureRequest request, Scan scan) =>
         scan.Distrust is { } why ? [CaptureWarning.MapDistrusted(request.Snapshot.Volume, why)] : [];
 
     /// <summary>
     /// Lets the provider count changes from this point on. The point is in the vault whatever comes of it. After a map that was found wrong
     /// too: what this point holds was read, so a count that begins with it owes nothing to the one that was wrong, and the next sample tests it.
     /// </summary>
-    private static async Task<IEnumerable<CaptureWarning>> RememberAsync(
+    internal static async Task<IEnumerable<CaptureWarning>> RememberAsync(
         CaptureRequest request, Guid vault, RecoveryPoint point, CancellationToken cancellationToken)
     {
         try

@@ -14,6 +14,8 @@ internal static unsafe class BpfCall
 {
     internal const int BPF_MAP_CREATE = 0;
     internal const int BPF_PROG_LOAD = 5;
+    internal const int BPF_OBJ_PIN = 6;
+    internal const int BPF_OBJ_GET = 7;
     internal const int BPF_OBJ_GET_INFO_BY_FD = 15;
     internal const int BPF_RAW_TRACEPOINT_OPEN = 17;
     private const nint SYS_bpf = 321;
@@ -54,6 +56,32 @@ internal static unsafe class BpfCall
         {
             nint descriptor = Call(command);
             return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw LinuxErrorException.FromLastError(operation, subject);
+        }
+    }
+
+    /// <summary>Gives an object a name in a mounted BPF file system, so that the kernel keeps it when its last descriptor is closed.</summary>
+    internal static void Pin(SafeFileHandle what, string path)
+    {
+        fixed (byte* text = Encoding.UTF8.GetBytes(path + "\0"))
+        {
+            Argument argument = new();
+            argument.Set(0, text);
+            argument.Set(8, (uint)what.DangerousGetHandle());
+            if (argument.Call(BPF_OBJ_PIN) < 0)
+            {
+                throw LinuxErrorException.FromLastError("pin the BPF object", path);
+            }
+        }
+    }
+
+    /// <summary>Opens an object by such a name.</summary>
+    internal static SafeFileHandle OpenPinned(string path)
+    {
+        fixed (byte* text = Encoding.UTF8.GetBytes(path + "\0"))
+        {
+            Argument argument = new();
+            argument.Set(0, text);
+            return argument.Open(BPF_OBJ_GET, "open the pinned BPF object", path);
         }
     }
 

@@ -57,7 +57,21 @@ public sealed unsafe class BpfMap : IDisposable
         argument.Set(EntriesOffset, checked((uint)entries));
         argument.Set(FlagsOffset, BPF_F_MMAPABLE);
         argument.SetName(NameOffset, name);
-        SafeFileHandle map = argument.Open(BpfCall.BPF_MAP_CREATE, "make the BPF map", name);
+        return MapIntoMemory(argument.Open(BpfCall.BPF_MAP_CREATE, "make the BPF map", name), name, entries, wordsEach);
+    }
+
+    /// <summary>Opens a map that was pinned, with what is in it.</summary>
+    /// <param name="path">Its name in the BPF file system.</param>
+    /// <param name="entries">How many values it was made with.</param>
+    /// <param name="wordsEach">Words in each value.</param>
+    /// <exception cref="LinuxErrorException">ENOENT: there is none; EINVAL: it is smaller.</exception>
+    public static BpfMap OpenPinned(string path, int entries, int wordsEach) => MapIntoMemory(BpfCall.OpenPinned(path), path, entries, wordsEach);
+
+    /// <summary>Gives it a name in a mounted BPF file system: the kernel keeps it until that is removed.</summary>
+    public void Pin(string path) => BpfCall.Pin(_map, path);
+
+    private static BpfMap MapIntoMemory(SafeFileHandle map, string name, int entries, int wordsEach)
+    {
         nuint page = (nuint)Environment.SystemPageSize;
         nuint bytes = (checked((nuint)entries * (nuint)wordsEach * sizeof(ulong)) + page - 1) / page * page;
         void* address = LibC.mmap(null, bytes, PROT_READ_WRITE, MAP_SHARED, (int)map.DangerousGetHandle(), 0);
@@ -79,6 +93,9 @@ public sealed unsafe class BpfMap : IDisposable
 
     /// <summary>Takes a word and leaves another, in one step: a bit that a program sets meanwhile is either in what is taken or in what is left.</summary>
     public ulong Exchange(int index, ulong value) => Interlocked.Exchange(ref Word(index), value);
+
+    /// <summary>Sets bits of a word, in one step; those that are set stay so.</summary>
+    public void Or(int index, ulong bits) => Interlocked.Or(ref Word(index), bits);
 
     /// <summary>The first word at or after an index that is not zero; <see cref="Length"/> when there is none.</summary>
     public int NextNonZero(int index)

@@ -7,7 +7,7 @@ using Quench.Interop.Linux;
 namespace Quench.Interop.Bpf;
 
 /// <summary>
-/// A program in the kernel that runs at a raw tracepoint. The kernel drops it when its descriptor is closed, however the process ends, so nothing is left behind.
+/// A program in the kernel that runs at a raw tracepoint. The kernel drops it when its descriptor is closed, however the process ends, so nothing is left behind unless it was pinned.
 /// </summary>
 /// <remarks>
 /// Raw tracepoints, because programs behind perf's tracepoints share one guard against recursion for each processor: an event that comes in an interrupt while
@@ -76,7 +76,31 @@ public sealed unsafe class BpfProgram : IDisposable
         }
     }
 
-    /// <summary>Stops running at its tracepoint; the program stays loaded.</summary>
+    /// <summary>Opens a program that was pinned at its tracepoint, and runs there.</summary>
+    /// <exception cref="LinuxErrorException">ENOENT: there is none.</exception>
+    public static BpfProgram OpenPinned(string name, string programPath, string linkPath)
+    {
+        BpfProgram program = new(BpfCall.OpenPinned(programPath), name);
+        try
+        {
+            program._link = BpfCall.OpenPinned(linkPath);
+            return program;
+        }
+        catch
+        {
+            program.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Gives it and its place at the tracepoint names in a mounted BPF file system: it goes on running until those are removed.</summary>
+    public void Pin(string programPath, string linkPath)
+    {
+        BpfCall.Pin(_program, programPath);
+        BpfCall.Pin(_link ?? throw new InvalidOperationException("it runs at no tracepoint"), linkPath);
+    }
+
+    /// <summary>Stops running at its tracepoint, unless it was pinned there; the program stays loaded.</summary>
     public void Detach()
     {
         _link?.Dispose();

@@ -19,6 +19,9 @@ internal enum VolumeKind
 
     /// <summary>XFS.</summary>
     Xfs,
+
+    /// <summary>Btrfs on one device.</summary>
+    Btrfs,
 }
 
 /// <summary>
@@ -164,6 +167,10 @@ internal sealed class LiveVolume : IAsyncDisposable
         else if (_kind == VolumeKind.Xfs)
         {
             await Tool.RunAsync("mkfs.xfs", ["-q", "-f", .. makeOptions, Origin]);
+        }
+        else if (_kind == VolumeKind.Btrfs)
+        {
+            await Tool.RunAsync("mkfs.btrfs", ["-q", "-f", .. makeOptions, Origin]);
         }
     }
 

@@ -101,6 +101,9 @@ internal sealed record QuenchCli(string? Vault = null, string? Password = "a pas
         return JsonDocument.Parse(line).RootElement.Clone();
     }
 
+    /// <summary>The program in the tests' own configuration, which has test points.</summary>
+    internal static string ProgramWithTestPoints => BuiltBeside();
+
     /// <summary>Holders and workers come from the program in the tests' own configuration, which has test points, until this is disposed.</summary>
     internal static IDisposable WithTestPoints()
     {

@@ -22,6 +22,7 @@ internal sealed class RestoredImage : IAsyncDisposable
         {
             VolumeKind.Ext4 => await Tool.TryRunAsync("e2fsck", "-fn", path),
             VolumeKind.Xfs => await Tool.TryRunAsync("xfs_repair", "-n", path),
+            VolumeKind.Btrfs => await Tool.TryRunAsync("btrfs", "check", "--readonly", "--check-data-csum", path),
             _ => new ProcessResult("", 0, "", ""),
         };
         if (result.ExitCode != 0)
@@ -40,7 +41,13 @@ internal sealed class RestoredImage : IAsyncDisposable
     /// <summary>Mounts an image as it is: read-only, no journal replayed.</summary>
     internal static async Task<RestoredImage> MountAsync(string image, VolumeKind kind, string mountPoint)
     {
-        await Tool.RunAsync("mount", "-o", kind == VolumeKind.Xfs ? XfsOptions + ",ro,norecovery" : "loop,ro,noload", image, mountPoint);
+        string options = kind switch
+        {
+            VolumeKind.Xfs => XfsOptions + ",ro,norecovery",
+            VolumeKind.Btrfs => "loop,ro,rescue=nologreplay", // its original must not be mounted: the two have one identifier
+            _ => "loop,ro,noload",
+        };
+        await Tool.RunAsync("mount", "-o", options, image, mountPoint);
         return new RestoredImage(mountPoint);
     }
 

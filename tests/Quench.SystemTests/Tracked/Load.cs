@@ -18,6 +18,12 @@ internal enum LoadKind
 
     /// <summary>A flush after every fourth write.</summary>
     Synced,
+
+    /// <summary>Files that come and go, and whose room is discarded.</summary>
+    Discard,
+
+    /// <summary>A database that commits, beside buffered writes at the rate.</summary>
+    Sqlite,
 }
 
 /// <summary>fio, writing 4 KiB to 64 KiB at random into a file of the volume at a rate, until it is stopped.</summary>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using Quench.Blocks;
@@ -11,7 +10,7 @@ using Xunit;
 namespace Quench.SystemTests.Tracked;
 
 /// <summary>
-/// A mounted volume that nobody prepared, imaged while it is written. First the copy alone against the frozen device, byte for byte; then `quench backup`, restored, by its stamps.
+/// A mounted volume that nobody prepared, imaged while it is written. The copy alone is held against the frozen device, byte for byte; whole backups are in <see cref="TrackedPointInTimeTests"/>.
 /// QUENCH_ROUNDS says how often, QUENCH_SEED replays.
 /// </summary>
 public sealed class TrackedTests
@@ -38,27 +37,6 @@ public sealed class TrackedTests
                 throw new InvalidOperationException($"QUENCH_SEED={seed} QUENCH_ROUNDS=1 replays it\n{failure.Message}", failure);
             }
         }
-    }
-
-    [Fact]
-    public async Task The_restored_image_of_a_mounted_volume_is_the_volume_after_exactly_some_write()
-    {
-        Requires.Tool("fio");
-        using TempFolder folder = new("vault");
-        QuenchCli cli = await QuenchCli.WithNewVaultAsync(folder["vault"]);
-        foreach (int seed in Chance.Seeds(Rounds))
-        {
-            try
-            {
-                await BackUpOneAsync(cli, seed);
-            }
-            catch (Exception failure)
-            {
-                throw new InvalidOperationException($"QUENCH_SEED={seed} QUENCH_ROUNDS=1 replays it\n{failure.Message}", failure);
-            }
-        }
-
-        await cli.RunAsync("verify");
     }
 
     [Fact]
@@ -97,6 +75,36 @@ public sealed class TrackedTests
     }
 
     [Fact]
+    public async Task A_btrfs_is_found_by_its_device_and_its_mount_point_and_refused_when_it_lies_on_several()
+    {
+        await using (MountedLoop loop = await MountedLoop.CreateAsync(VolumeKind.Btrfs, 512 * MiB))
+        {
+            Assert.Equal(loop.MountPoint, TrackedProvider.Find(loop.Device)!.MountPoint);
+            Assert.Equal(loop.Device, TrackedProvider.Find(loop.MountPoint)!.Device);
+        }
+
+        using TempFolder folder = new("several");
+        await using LoopedFile one = await LoopedFile.AttachAsync(Sparse(folder["one"]));
+        await using LoopedFile two = await LoopedFile.AttachAsync(Sparse(folder["two"]));
+        await Tool.RunAsync("mkfs.btrfs", "-q", "-d", "raid1", "-m", "raid1", one.Device, two.Device);
+        string mountPoint = folder.MakeFolder("mnt");
+        await Tool.RunAsync("mount", one.Device, mountPoint);
+        try
+        {
+            foreach (string name in (string[])[one.Device, two.Device, mountPoint])
+            {
+                QuenchException failure = Assert.Throws<QuenchException>(() => TrackedProvider.Find(name));
+                Assert.Equal("SNAP-182", failure.Code);
+                Assert.Contains("lies on 2 devices", failure.Message, StringComparison.Ordinal);
+            }
+        }
+        finally
+        {
+            await Tool.RunAsync("umount", mountPoint);
+        }
+    }
+
+    [Fact]
     public void The_root_of_the_machine_is_not_frozen_without_being_told_to()
     {
         MountedVolume root = new("root", "/dev/nothing", "/", "ext4", IsRoot: true);
@@ -104,13 +112,21 @@ public sealed class TrackedTests
         Assert.Equal("SNAP-185", failure.Code);
     }
 
-    /// <summary>XFS discards all that is free each time it is told to, and what is free counts as used there: several times a second, that is more than can be read.</summary>
-    private static bool Trims(VolumeKind kind) => kind != VolumeKind.Xfs;
+    /// <summary>XFS and btrfs discard all that is free each time they are told to, and what is free counts as used while they run: several times a second, that is more than can be read.</summary>
+    private static bool Trims(VolumeKind kind) => kind == VolumeKind.Ext4;
+
+    private static string Sparse(string path)
+    {
+        using FileStream file = new(path, FileMode.CreateNew);
+        file.SetLength(512 * MiB);
+        return path;
+    }
 
     private static async Task CompareOneAsync(int seed)
     {
         Random random = new(seed);
-        VolumeKind kind = seed % 3 == 0 && Requires.HasTool("mkfs.xfs") ? VolumeKind.Xfs : VolumeKind.Ext4;
+        VolumeKind[] kinds = MountedLoop.Kinds();
+        VolumeKind kind = kinds[seed % kinds.Length];
         bool discards = random.Next(2) == 0;
         LoadKind loadKind = (LoadKind)random.Next(4);
         int rate = s_rates[random.Next(s_rates.Length)];
@@ -122,46 +138,5 @@ public sealed class TrackedTests
         Assert.True(load.IsRunning, "the load died");
         await busy.StopAsync();
         Figures.Say($"seed {seed}: {kind}, {loadKind} at {rate} MB/s{(discards ? ", discards" : "")}: {words}");
-    }
-
-    private static async Task BackUpOneAsync(QuenchCli cli, int seed)
-    {
-        Random random = new(seed);
-        VolumeKind kind = seed % 3 == 0 && Requires.HasTool("mkfs.xfs") ? VolumeKind.Xfs : VolumeKind.Ext4;
-        LoadKind loadKind = (LoadKind)random.Next(4);
-        int rate = s_rates[random.Next(s_rates.Length)];
-        await using MountedLoop loop = await MountedLoop.CreateAsync(kind, 320 * MiB, random.Next(2) == 0 ? "discard" : "defaults");
-        StampField field = new((ulong)seed, random.Next(64, 4096));
-        using StampWriter writer = StampWriter.OnNewFile(Path.Combine(loop.MountPoint, "stamps"), field, written: random.Next(2) == 0);
-        await using BusyWriter busy = new(loop.MountPoint, 2048, random, Trims(kind));
-        await using Load load = Load.Start(loop.MountPoint, loadKind, 32, rate);
-        await writer.MoreAsync(random.Next(1, 100));
-        long durableBefore = writer.Acknowledged;
-        JsonElement summary = await cli.BackupAsync(random.Next(2) == 0 ? loop.Device : loop.MountPoint);
-        long issuedAfter = writer.Issued;
-        Assert.True(load.IsRunning, "the load died");
-        await busy.StopAsync();
-        writer.Stop();
-        Assert.Equal(("tracked", "file-system"), (summary.GetProperty("provider").GetString(), summary.GetProperty("grade").GetString()));
-        string image = Path.Combine(loop.Scratch, "image");
-        await cli.RunAsync("restore", summary.GetProperty("point").GetString()!, image, "--yes");
-        StampVerdict verdict = await CheckAsync(kind, image, Directory.CreateDirectory(Path.Combine(loop.Scratch, "image-mount")).FullName, field);
-        verdict.Demand(durableBefore, issuedAfter, "the image");
-        Figures.Say(string.Create(
-            CultureInfo.InvariantCulture,
-            $"seed {seed}: {kind}, {loadKind} at {rate} MB/s: image after stamp {verdict.Last} of [{durableBefore}, {issuedAfter}], "
-            + $"freeze {summary.GetProperty("freeze_ms")} ms, used {summary.GetProperty("used_bytes")}, {summary.GetProperty("scan")}"));
-    }
-
-    private static async Task<StampVerdict> CheckAsync(VolumeKind kind, string image, string mountPoint, StampField field)
-    {
-        if (kind == VolumeKind.Xfs) // XFS leaves its log to be read even when it is frozen
-        {
-            await RestoredImage.ReplayJournalAsync(image, kind, mountPoint);
-        }
-
-        await RestoredImage.DemandCleanAsync(image, kind);
-        await using RestoredImage inside = await RestoredImage.MountAsync(image, kind, mountPoint);
-        return StampChecker.Check(field, inside["stamps"]);
     }
 }

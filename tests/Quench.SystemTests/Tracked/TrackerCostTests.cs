@@ -17,7 +17,12 @@ public sealed class TrackerCostTests
     ];
 
     [Fact]
-    public async Task The_cost_of_the_tracker_is_measured()
+    public Task The_cost_of_the_tracker_of_a_backup_is_measured() => MeasureAsync("tracker", loop => DeviceTracker.Start(loop.Device));
+
+    [Fact]
+    public Task The_cost_of_the_tracker_that_stands_is_measured() => MeasureAsync("standing tracker", loop => new Standing(loop.Device));
+
+    private static async Task MeasureAsync(string what, Func<MountedLoop, IDisposable> start)
     {
         int rounds = Chance.Count("QUENCH_MEASURE", 0);
         Assert.SkipUnless(rounds > 0, "measures only when QUENCH_MEASURE says how many rounds");
@@ -31,13 +36,13 @@ public sealed class TrackerCostTests
             for (int round = 0; round < rounds; round++)
             {
                 double without = await FioAsync(file, [.. options, "--time_based", "--runtime=2"]);
-                using DeviceTracker tracker = DeviceTracker.Start(loop.Device);
+                using IDisposable tracker = start(loop);
                 ratios.Add(await FioAsync(file, [.. options, "--time_based", "--runtime=2"]) / without);
             }
 
             Figures.Say(string.Create(
                 CultureInfo.InvariantCulture,
-                $"tracker, {name}: IOPS with it / without, median of {rounds}: {Figures.Percentile(ratios, 0.5):0.000} (from {ratios.Min():0.000} to {ratios.Max():0.000})"));
+                $"{what}, {name}: IOPS with it / without, median of {rounds}: {Figures.Percentile(ratios, 0.5):0.000} (from {ratios.Min():0.000} to {ratios.Max():0.000})"));
         }
     }
 
@@ -48,5 +53,19 @@ public sealed class TrackerCostTests
         using JsonDocument report = JsonDocument.Parse(output[output.IndexOf('{', StringComparison.Ordinal)..]);
         JsonElement job = report.RootElement.GetProperty("jobs")[0];
         return job.GetProperty("write").GetProperty("iops").GetDouble() + job.GetProperty("read").GetProperty("iops").GetDouble();
+    }
+
+    /// <summary>As it is between backups: in the kernel, and no process has it open.</summary>
+    private sealed class Standing : IDisposable
+    {
+        private readonly string _device;
+
+        internal Standing(string device)
+        {
+            _device = device;
+            StandingTracker.TryOpen(device, out _)!.Dispose();
+        }
+
+        public void Dispose() => StandingTracker.Remove(_device);
     }
 }

@@ -36,6 +36,44 @@ public sealed class ConvergingCaptureTests
     }
 
     [Fact]
+    public async Task A_capture_upon_an_earlier_point_is_the_volume_at_its_own_hold()
+    {
+        Random random = TestSeed.NewRandom();
+        await using BackupVault vault = await TestVault.NewAsync(Token);
+        for (int round = 0; round < 10; round++)
+        {
+            await using WrittenVolume volume = new(random, random.Next(1, 6000) * Sector);
+            CaptureResult first = await CaptureAsync(vault, volume, new ActivityMonitor(TimeProvider.System));
+            Assert.Equal((ScanRecord.Full, null), (first.Volume.Scan!.Kind, first.Volume.Scan.Base));
+            RecoveryPoint before = first.Point;
+            for (int more = random.Next(1, 4); more > 0; more--)
+            {
+                volume.Next();
+                CaptureResult next = await CaptureAsync(vault, volume, new ActivityMonitor(TimeProvider.System));
+                Assert.Equal(volume.Held, await ReadImageAsync(vault, next.Volume));
+                Assert.Equal((ScanRecord.Changes, before.Id), (next.Volume.Scan!.Kind, next.Volume.Scan.Base)); // what was written while the sample was read is not held against the record
+                Assert.Empty(next.Warnings);
+                before = next.Point;
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_record_of_changes_that_lies_is_found_out_and_everything_is_read()
+    {
+        await using BackupVault vault = await TestVault.NewAsync(Token);
+        await using WrittenVolume volume = new(TestSeed.NewRandom(), 3000 * Sector) { IsQuiet = true };
+        await CaptureAsync(vault, volume, new ActivityMonitor(TimeProvider.System));
+        volume.Next();
+        volume.WriteAllUnheard();
+        CaptureResult next = await CaptureAsync(vault, volume, new ActivityMonitor(TimeProvider.System));
+        Assert.Equal(volume.Held, await ReadImageAsync(vault, next.Volume));
+        Assert.Equal(ScanRecord.FullAfterDoubt, next.Volume.Scan!.Kind);
+        Assert.Contains("no write to it is on record", next.Volume.Scan.MapDistrusted, StringComparison.Ordinal);
+        Assert.Single(next.Warnings);
+    }
+
+    [Fact]
     public async Task A_snapshot_that_gives_up_leaves_no_point()
     {
         await using BackupVault vault = await TestVault.NewAsync(Token);
@@ -87,7 +125,7 @@ public sealed class ConvergingCaptureTests
     }
 
     /// <summary>Each read of it is followed by a few writes, until it is held; each write is marked. It is held after a few passes, the first time in vain.</summary>
-    private sealed class WrittenVolume : IConvergingSnapshot
+    private sealed class WrittenVolume : IConvergingSnapshot, IChangeHistory
     {
         private readonly Lock _gate = new(); // guards what follows
         private readonly Random _random;
@@ -97,6 +135,9 @@ public sealed class ConvergingCaptureTests
         private readonly HeldRest _rest;
         private readonly int _passes;
         private UsedBlocks _marks;
+        private UsedBlocks _sincePoint;
+        private UsedBlocks _sinceHold;
+        private Guid? _point;
         private int _asked;
         private int _holds;
         private bool _isFrozen;
@@ -118,9 +159,13 @@ public sealed class ConvergingCaptureTests
             _rest = new HeldRest(_device.Geometry, length);
             _passes = _random.Next(1, 5);
             _marks = UsedBlocks.All(length);
+            (_sincePoint, _sinceHold) = (new UsedBlocks(length, 4096), new UsedBlocks(length, 4096));
         }
 
         public bool GivesUp { get; init; }
+
+        /// <summary>Nobody writes by himself.</summary>
+        public bool IsQuiet { get; init; }
 
         /// <summary>The volume at the instant.</summary>
         public byte[]? Held { get; private set; }
@@ -134,6 +179,8 @@ public sealed class ConvergingCaptureTests
         public SnapshotGrade Grade => Held is null ? SnapshotGrade.Crash : SnapshotGrade.FileSystem;
 
         public TimeSpan? FreezeTime => Held is null ? null : TimeSpan.FromMilliseconds(7);
+
+        public IReadOnlyList<string> Doubts => [];
 
         public IBlockReader Reader => Held is null ? _live.Reader : _rest;
 
@@ -165,9 +212,50 @@ public sealed class ConvergingCaptureTests
 
             await _rest.FillAsync(_live.Reader, wanted);
             Held = [.. _content];
+            _sinceHold = new UsedBlocks(_content.Length, 4096);
             _isFrozen = false;
             WriteSome();
             return true;
+        }
+
+        /// <summary>The next snapshot of the same volume.</summary>
+        public void Next()
+        {
+            lock (_gate)
+            {
+                (Held, _asked, _holds) = (null, 0, 0);
+                _marks = UsedBlocks.All(_content.Length);
+            }
+        }
+
+        /// <summary>Writes all of it, and nobody hears it.</summary>
+        public void WriteAllUnheard()
+        {
+            lock (_gate)
+            {
+                _random.NextBytes(_content);
+                _device.Write(0, _content);
+            }
+        }
+
+        public ValueTask<VolumeChanges> GetChangesAsync(Guid vault, CancellationToken cancellationToken)
+        {
+            lock (_gate)
+            {
+                UsedBlocks none = new(_content.Length, 4096);
+                return ValueTask.FromResult(_point is null
+                    ? VolumeChanges.Unknown("nothing is on record")
+                    : new VolumeChanges(_point, none.With(_sincePoint), none, UsedBlocks.All(_content.Length), null));
+            }
+        }
+
+        public ValueTask RememberAsync(Guid vault, Guid point, UsedBlocks used, CancellationToken cancellationToken)
+        {
+            lock (_gate)
+            {
+                (_point, _sincePoint) = (point, _sinceHold);
+                return ValueTask.CompletedTask;
+            }
         }
 
         public ValueTask KeepOnlyAsync(UsedBlocks used, CancellationToken cancellationToken) => ValueTask.CompletedTask;
@@ -185,7 +273,7 @@ public sealed class ConvergingCaptureTests
         {
             lock (_gate)
             {
-                for (int writes = _isFrozen ? 0 : _random.Next(4); writes > 0; writes--)
+                for (int writes = _isFrozen || IsQuiet ? 0 : _random.Next(4); writes > 0; writes--)
                 {
                     int sector = _random.Next(_content.Length / Sector);
                     int length = Sector * _random.Next(1, Math.Min(16, (_content.Length / Sector) - sector) + 1);
@@ -200,7 +288,10 @@ public sealed class ConvergingCaptureTests
                     }
 
                     _device.Write(sector * Sector, bytes);
-                    _marks.Add(new Extent(sector * Sector, length));
+                    Extent written = new(sector * Sector, length);
+                    _marks.Add(written);
+                    _sincePoint.Add(written);
+                    _sinceHold.Add(written);
                 }
             }
         }

@@ -97,4 +97,7 @@ public sealed record SnapshotOptions
 
     /// <summary>Whether the machine's own root may be frozen, when that is the volume.</summary>
     public bool FreezeRoot { get; init; }
+
+    /// <summary>Whether a tracker stays with a mounted device after the backup; not looked at for an attached volume, which is attached with tracking or without.</summary>
+    public bool TracksChanges { get; init; } = true;
 }

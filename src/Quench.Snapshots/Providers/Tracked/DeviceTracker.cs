@@ -1,9 +1,6 @@
-using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
-using Quench.Interop.Block;
 using Quench.Interop.Bpf;
 using Quench.Interop.Linux;
-using Quench.Interop.Memory;
 
 namespace Quench.Snapshots.Providers.Tracked;
 
@@ -23,22 +20,17 @@ internal sealed class DeviceTracker : IDisposable
     /// <summary>Room for ranges that are too long for the programs.</summary>
     public const int DefaultLogEntries = 1 << 14;
 
+    private static readonly TimeSpan s_entryLimit = TimeSpan.FromSeconds(1);
+
     private readonly string _device;
     private readonly DiskPlace _place;
     private readonly TrackerTarget _target;
+    private readonly TrackerWatch _watch;
     private readonly TrackerMaps _maps;
-    private readonly SafeFileHandle _handle;
-    private readonly NativeBuffer _sector;
-    private readonly List<BpfProgram> _programs = [];
-    private ulong _missesSeen;
-    private ulong _lostSeen;
-    private ulong _unknownSeen;
+    private TrackerCounters _seen;
 
-    private DeviceTracker(string device, DiskPlace place, TrackerTarget target, TrackerMaps maps, SafeFileHandle handle)
-    {
-        (_device, _place, _target, _maps, _handle) = (device, place, target, maps, handle);
-        _sector = new NativeBuffer(BlockDevice.GetLogicalSectorSize(handle));
-    }
+    private DeviceTracker(string device, DiskPlace place, TrackerTarget target, TrackerWatch watch) =>
+        (_device, _place, _target, _watch, _maps) = (device, place, target, watch, watch.Maps);
 
     /// <summary>Bytes of the device.</summary>
     public long Length => _target.Length;
@@ -63,37 +55,14 @@ internal sealed class DeviceTracker : IDisposable
     {
         DiskPlace place = DiskPlace.Of(device);
         place.DemandTrackable(device);
-        RequestLayout layout = RequestLayout.OfThisKernel();
-        TrackerTarget target = new(place.Disk.Major, place.Disk.Minor, place.Start, place.Length, blockSize);
-        SafeFileHandle? handle = null;
-        TrackerMaps? maps = null;
-        DeviceTracker? tracker = null;
+        TrackerTarget target = TrackerTarget.Of(place, blockSize);
         try
         {
-            handle = NativeFile.Open(device, OpenMode.ReadOnly | OpenMode.Direct);
-            maps = new TrackerMaps(target, logEntries);
-            tracker = new DeviceTracker(device, place, target, maps, handle);
-            tracker.Attach(layout);
-            return tracker;
+            return new DeviceTracker(device, place, target, TrackerWatch.Start(device, target, TrackerMaps.ForOneBackup(target, logEntries)));
         }
-        catch (Exception failure)
+        catch (LinuxErrorException failure)
         {
-            if (tracker is not null)
-            {
-                tracker.Dispose();
-            }
-            else
-            {
-                maps?.Dispose();
-                handle?.Dispose();
-            }
-
-            if (failure is LinuxErrorException refused)
-            {
-                throw Refused(device, refused);
-            }
-
-            throw;
+            throw Refused(device, failure);
         }
     }
 
@@ -106,43 +75,18 @@ internal sealed class DeviceTracker : IDisposable
     public string? Harvest(BlockBitmap into)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(into.Length, _target.Blocks);
+        TrackerTestPoint.Reach(_watch);
         TakeBits(into);
-        TakeLog(into);
+        string? stuck = TakeLog(into);
         DemandSamePlace();
-        return Doubt(); // asked last: what was lost before the harvest has been counted by now
+        return Doubt() ?? stuck; // asked last: what was lost before the harvest has been counted by now
     }
 
     /// <summary>Stops hearing, as if the kernel had dropped the programs: for tests of what is noticed then.</summary>
-    internal void Detach() => _programs.ForEach(program => program.Detach());
+    internal void Detach() => _watch.Detach();
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _programs.ForEach(program => program.Dispose());
-        _maps.Dispose();
-        ((IDisposable)_sector).Dispose();
-        _handle.Dispose();
-    }
-
-    private void Attach(RequestLayout layout)
-    {
-        AttachOne("quench_landed", TrackerProgram.ForCompletion(layout, _target, _maps), RequestLayout.Completion);
-        AttachOne("quench_queued", TrackerProgram.ForSubmission(layout, _target, _maps), RequestLayout.Submission);
-        if (Doubt() is { } reason)
-        {
-            throw new QuenchException("SNAP-180", $"writes to {_device} can't be tracked: {reason}", "see the kernel's log (dmesg)")
-            {
-                Effect = "nothing was written",
-            };
-        }
-    }
-
-    private void AttachOne(string name, ulong[] code, string tracepoint)
-    {
-        BpfProgram program = BpfProgram.Load(name, code);
-        _programs.Add(program);
-        program.AttachTo(tracepoint);
-    }
+    public void Dispose() => _watch.Dispose();
 
     private void TakeBits(BlockBitmap into)
     {
@@ -157,36 +101,33 @@ internal sealed class DeviceTracker : IDisposable
     }
 
     /// <summary>Empties the ring. An entry that a program has taken and not filled yet is waited for: it runs on another processor at this moment.</summary>
-    private void TakeLog(BlockBitmap into)
+    /// <returns>Why a range may be missing; null when none is.</returns>
+    private string? TakeLog(BlockBitmap into)
     {
         ulong head = _maps[TrackerWord.LogHead];
         ulong tail = _maps[TrackerWord.LogTail];
-        if (head - tail > (ulong)_maps.LogEntries)
-        {
-            // More was taken than there is room for; what did not fit has been counted as lost. The entries that are there are read, the head is met.
-            Read(tail, tail + (ulong)_maps.LogEntries, into);
-        }
-        else
-        {
-            Read(tail, head, into);
-        }
 
-        _maps.Control.Write((int)TrackerWord.LogTail, head);
+        // When more was taken than there is room for, what did not fit has been counted as lost. The entries that are there are read, the head is met.
+        bool isWhole = TryRead(tail, Math.Min(head, tail + (ulong)_maps.LogEntries), into);
+        _maps[TrackerWord.LogTail] = head;
+        return isWhole ? null : "an entry of the tracker's log was begun and never written";
     }
 
-    private void Read(ulong from, ulong to, BlockBitmap into)
+    private bool TryRead(ulong from, ulong to, BlockBitmap into)
     {
+        BpfMap log = _maps.Log!;
         for (ulong entry = from; entry < to; entry++)
         {
             int word = (int)(entry & (ulong)(_maps.LogEntries - 1)) * TrackerMaps.LogEntryWords;
-            SpinWait wait = default;
-            while (_maps.Log.Read(word) == 0)
+            if (log.Read(word) == 0 && !SpinWait.SpinUntil(() => log.Read(word) != 0, s_entryLimit))
             {
-                wait.SpinOnce(sleep1Threshold: -1);
+                return false;
             }
 
-            into.SetRange((long)_maps.Log.Read(word + 1), (long)_maps.Log.Exchange(word, 0));
+            into.SetRange((long)log.Read(word + 1), (long)log.Exchange(word, 0));
         }
+
+        return true;
     }
 
     private void DemandSamePlace()
@@ -207,32 +148,14 @@ internal sealed class DeviceTracker : IDisposable
         }
     }
 
-    /// <summary>Compares the counters of loss with what they were, then reads a sector past the cache and sees whether both programs hear it.</summary>
+    /// <summary>Compares the counters of loss with what they were, and sees whether both programs still run.</summary>
     private string? Doubt()
     {
-        string? doubt = Grew(ref _missesSeen, _programs.Aggregate(0UL, (sum, program) => sum + program.CountMisses())) is > 0 and ulong misses
-            ? $"the kernel left the tracker out {misses} times"
-            : null;
-        doubt = Grew(ref _lostSeen, _maps[TrackerWord.Lost]) is > 0 and ulong lost ? $"{lost} writes could not be noted" : doubt;
-        doubt = Grew(ref _unknownSeen, _maps[TrackerWord.Unknown]) is > 0 and ulong unknown ? $"{unknown} requests of an unknown kind changed the disk" : doubt;
-        return HearsItself() ? doubt : "the tracker's programs do not run any more";
-    }
-
-    private bool HearsItself()
-    {
-        ulong submitted = _maps[TrackerWord.HeardSubmitted];
-        ulong completed = _maps[TrackerWord.HeardCompleted];
-        _maps.Control.Write((int)TrackerWord.Listen, 1);
-        NativeFile.ReadExactly(_handle, _sector.GetSpan(), 0);
-        _maps.Control.Write((int)TrackerWord.Listen, 0);
-        return _maps[TrackerWord.HeardSubmitted] != submitted && _maps[TrackerWord.HeardCompleted] != completed;
-    }
-
-    private static ulong Grew(ref ulong seen, ulong now)
-    {
-        ulong growth = now - seen;
-        seen = now;
-        return growth;
+        TrackerCounters now = _watch.Count();
+        now = now with { Misses = now.Misses + TrackerTestPoint.Misses };
+        string? doubt = now.DoubtSince(_seen);
+        _seen = now;
+        return _watch.HearsItself() ? doubt : "the tracker's programs do not run any more";
     }
 
     private static QuenchException Refused(string device, LinuxErrorException failure) =>

@@ -24,12 +24,19 @@ internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long St
             throw Untrackable(device, "it is not a block device");
         }
 
-        string folder = BlockDevice.FolderOf(status.SpecialDevice);
+        return Of(status.SpecialDevice);
+    }
+
+    /// <summary>Looks at a device by its number.</summary>
+    /// <exception cref="FileNotFoundException">The kernel knows no such device.</exception>
+    public static DiskPlace Of(DeviceNumber device)
+    {
+        string folder = BlockDevice.FolderOf(device);
         bool isPartition = File.Exists(folder + "/partition");
         string disk = isPartition ? Path.GetDirectoryName(folder)! : folder;
         return new DiskPlace(
-            status.SpecialDevice,
-            isPartition ? Number(Text(disk + "/dev")) : status.SpecialDevice,
+            device,
+            isPartition ? Number(Text(disk + "/dev")) : device,
             isPartition ? Sectors(folder + "/start") : 0,
             Sectors(folder + "/size"),
             File.Exists(disk + "/diskseq") ? Text(disk + "/diskseq") : "");
@@ -68,7 +75,8 @@ internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long St
 
     private static string Text(string path) => File.ReadAllText(path).Trim();
 
-    private static QuenchException Untrackable(string device, string why) =>
+    /// <summary>The refusal of a device.</summary>
+    internal static QuenchException Untrackable(string device, string why) =>
         new("SNAP-182", $"writes to {device} can't be tracked: {why}", "attach the volume through Quench (`quench attach`), or image it at rest")
         {
             Effect = "nothing was read or written",

@@ -15,6 +15,10 @@ internal sealed record RequestLayout
     /// <summary>Called with a request, or a part of one, whose data has landed.</summary>
     public const string Completion = "block_rq_complete";
 
+    private static readonly Lazy<RequestLayout> s_ofThisKernel = new(
+        () => Find(KernelTypes.ReadRunning() ?? throw Unfit("it carries no description of its types (CONFIG_DEBUG_INFO_BTF)")),
+        LazyThreadSafetyMode.PublicationOnly); // it does not change while it runs, and takes some megabytes to read
+
     /// <summary>The place of the bio among what the submission's tracepoint hands over.</summary>
     public required int SubmittedBioAt { get; init; }
 
@@ -56,8 +60,7 @@ internal sealed record RequestLayout
 
     /// <summary>The running kernel's.</summary>
     /// <exception cref="QuenchException">SNAP-181: it tells nothing, or something is missing.</exception>
-    public static RequestLayout OfThisKernel() =>
-        Find(KernelTypes.ReadRunning() ?? throw Unfit("it carries no description of its types (CONFIG_DEBUG_INFO_BTF)"));
+    public static RequestLayout OfThisKernel() => s_ofThisKernel.Value;
 
     /// <summary>Finds all of it.</summary>
     /// <exception cref="QuenchException">SNAP-181: something is missing.</exception>

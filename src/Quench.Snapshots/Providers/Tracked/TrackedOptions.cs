@@ -9,6 +9,9 @@ public sealed record TrackedOptions
     /// <summary>Whether the machine's own root may be frozen.</summary>
     public bool FreezeRoot { get; init; }
 
+    /// <summary>Whether a tracker stays in the kernel after the backup, so that the next one reads only what changed.</summary>
+    public bool TracksChanges { get; init; } = true;
+
     /// <summary>When passes end; tests make it smaller.</summary>
     internal ConvergenceLimits Limits { get; init; } = new();
 }

@@ -1,5 +1,6 @@
 using Quench.Blocks;
 using Quench.Blocks.Devices;
+using Quench.Interop.Block;
 using Quench.Interop.Linux;
 
 namespace Quench.Snapshots.Providers.Tracked;
@@ -13,30 +14,43 @@ public static class TrackedProvider
     /// <summary>Its name in points.</summary>
     public const string Name = "tracked";
 
-    private static readonly HashSet<string> s_fileSystems = ["ext2", "ext3", "ext4", "xfs"]; // on one device each, and frozen as a whole
+    private static readonly HashSet<string> s_fileSystems = ["ext2", "ext3", "ext4", "xfs", BtrfsDevices.Type]; // frozen as a whole
 
     /// <summary>Finds the mounted device that a path means: the device itself or a place where it is mounted.</summary>
     /// <returns>Null when it is not mounted, or its file system is none that can be held here.</returns>
+    /// <exception cref="QuenchException">SNAP-182: a file system on several devices.</exception>
     public static MountedVolume? Find(string path)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         IReadOnlyList<MountEntry> mounts = Mounts.Read();
-        FileStatus? status = NativeFile.TryGetStatus(full);
-        MountEntry? mount = status is { Kind: FileKind.BlockDevice } device
-            ? mounts.FirstOrDefault(one => one.Device == device.SpecialDevice)
+        DeviceNumber? named = NativeFile.TryGetStatus(full) is { Kind: FileKind.BlockDevice } status ? status.SpecialDevice : null;
+        if (named is { } member)
+        {
+            BtrfsDevices.DemandSingle(member, full); // also one that the mount does not name
+        }
+
+        MountEntry? mount = named is { } device
+            ? mounts.FirstOrDefault(one => DeviceOf(one) == device)
             : mounts.LastOrDefault(one => one.MountPoint == full);
-        if (mount is null || !s_fileSystems.Contains(mount.Type))
+        if (mount is null || !s_fileSystems.Contains(mount.Type) || DeviceOf(mount) is not { } number || !Directory.Exists($"/sys/dev/block/{number}"))
         {
             return null;
         }
 
         // A mount may call its device /dev/root, or by a path of another namespace; sysfs has its true name.
-        string source = status is { Kind: FileKind.BlockDevice } ? full
-            : "/dev/" + Path.GetFileName(Directory.ResolveLinkTarget($"/sys/dev/block/{mount.Device}", returnFinalTarget: true)?.FullName ?? "");
-        return NativeFile.TryGetStatus(source) is { Kind: FileKind.BlockDevice } found && found.SpecialDevice == mount.Device
-            ? new MountedVolume(Path.GetFileName(source), source, mount.MountPoint, mount.Type, mounts.Any(one => one.Device == mount.Device && one.MountPoint == "/"))
+        string source = named is null ? "/dev/" + Path.GetFileName(BlockDevice.FolderOf(number)) : full;
+        BtrfsDevices.DemandSingle(number, source);
+        bool isRoot = mounts.Any(one => one.Device == mount.Device && one.MountPoint == "/");
+        return NativeFile.TryGetStatus(source) is { Kind: FileKind.BlockDevice } found && found.SpecialDevice == number
+            ? new MountedVolume(Path.GetFileName(source), source, mount.MountPoint, mount.Type, isRoot)
             : null;
     }
+
+    /// <summary>The device of a mount; null when its source is none. A btrfs has a device number of its own, which is not its device's.</summary>
+    private static DeviceNumber? DeviceOf(MountEntry mount) =>
+        mount.Type != BtrfsDevices.Type ? mount.Device
+        : NativeFile.TryGetStatus(mount.Source) is { Kind: FileKind.BlockDevice } source && BtrfsDevices.Hold(source.SpecialDevice) ? source.SpecialDevice
+        : null;
 
     /// <summary>Starts to track a volume; its instant comes with <see cref="IConvergingSnapshot.HoldAsync"/>.</summary>
     /// <param name="volume">From <see cref="Find"/>.</param>
@@ -57,14 +71,30 @@ public static class TrackedProvider
         }
 
         DeviceTracker tracker = DeviceTracker.Start(volume.Device);
+        StandingTracker? standing = null;
         try
         {
-            return new TrackedSnapshot(volume, options, tracker, RawDevice.Open(volume.Device, DeviceAccess.Read, exclusive: false), clock);
+            standing = OpenStanding(volume, options, out string whyNot);
+            IBlockReader live = RawDevice.Open(volume.Device, DeviceAccess.Read, exclusive: false);
+            return new TrackedSnapshot(volume, options, tracker, live, clock) { Standing = standing, WhyNotStanding = whyNot };
         }
         catch
         {
+            standing?.Dispose();
             tracker.Dispose();
             throw;
         }
+    }
+
+    private static StandingTracker? OpenStanding(MountedVolume volume, TrackedOptions options, out string whyNot)
+    {
+        if (options.TracksChanges)
+        {
+            return StandingTracker.TryOpen(volume.Device, out whyNot);
+        }
+
+        StandingTracker.Remove(volume.Device);
+        whyNot = "changes are not tracked between backups (--no-track)";
+        return null;
     }
 }

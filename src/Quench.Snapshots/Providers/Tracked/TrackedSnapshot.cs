@@ -10,7 +10,7 @@ namespace Quench.Snapshots.Providers.Tracked;
 /// A mounted volume on its way to its instant. The tracker is harvested before each pass; <see cref="Convergence"/> decides when the writers are held; what is copied then lies in
 /// memory until the requestor has stored it, so the vault may lie on the very volume.
 /// </summary>
-internal sealed class TrackedSnapshot : IConvergingSnapshot
+internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
 {
     private const int FillsWhileHeld = 3;
 
@@ -28,7 +28,7 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot
     private long _harvestedAt;
     private long _completedThen;
     private bool _isEverything;  // what was told since the last judgement is everything, because of a doubt
-    private string? _lastDoubt;
+    private readonly List<string> _doubts = [];
     private TimeSpan _lastInterval; // between the last two tellings
     private long _lastWritten;      // in it
     private HeldRest? _rest;
@@ -43,6 +43,12 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot
         Instant = clock.GetUtcNow();
     }
 
+    /// <summary>What stays in the kernel after it; owned. Null when changes are not tracked between backups.</summary>
+    public StandingTracker? Standing { get; set; }
+
+    /// <summary>Why not, then.</summary>
+    public string WhyNotStanding { get; set; } = "";
+
     public string Volume => _volume.Device;
 
     public string Provider => TrackedProvider.Name;
@@ -52,6 +58,8 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot
     public SnapshotGrade Grade { get; private set; } = SnapshotGrade.Crash;
 
     public TimeSpan? FreezeTime { get; private set; }
+
+    public IReadOnlyList<string> Doubts => _doubts;
 
     public IBlockReader Reader => FreezeTime is null ? _live : _rest!;
 
@@ -102,6 +110,29 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot
         return isWhole;
     }
 
+    /// <remarks>Only after the first <see cref="TakeChangesAsync"/>: what is written after that is told by the next.</remarks>
+    public ValueTask<VolumeChanges> GetChangesAsync(Guid vault, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(Standing?.GetChanges(vault) ?? VolumeChanges.Unknown(WhyNotStanding));
+
+    public ValueTask RememberAsync(Guid vault, Guid point, UsedBlocks used, CancellationToken cancellationToken)
+    {
+        if (Standing is { } standing)
+        {
+            Harvest(); // a request that was under way past the file system at the instant has landed by now
+            if (_doubt is { } doubt)
+            {
+                throw new QuenchException("SNAP-186", $"the point of {_volume.Device} can't be remembered for the next backup: {doubt}", "nothing: the next backup reads everything and compares it")
+                {
+                    Effect = "the point is in the vault; the next backup takes longer",
+                };
+            }
+
+            standing.Remember(vault, point, used, _marked);
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
     public ValueTask KeepOnlyAsync(UsedBlocks used, CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     public ValueTask ReleaseAsync(Extent imaged, CancellationToken cancellationToken) => ValueTask.CompletedTask;
@@ -113,6 +144,7 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot
 
     public async ValueTask DisposeAsync()
     {
+        Standing?.Dispose();
         _tracker.Dispose();
         await _live.DisposeAsync();
         if (_rest is not null)
@@ -125,6 +157,12 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot
     private async ValueTask<bool> CopyRestAsync(HeldRest rest, Func<UsedBlocks, ValueTask<UsedBlocks>> choose)
     {
         if (!TryDrain())
+        {
+            return false;
+        }
+
+        BeginStanding();
+        if (!TryDrain()) // whatever was submitted before the count began lands before the last copy
         {
             return false;
         }
@@ -147,6 +185,16 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot
         }
 
         return false;
+    }
+
+    private void BeginStanding()
+    {
+        Standing?.BeginAtInstant();
+        if (Standing?.HearsItself() == false)
+        {
+            Standing.Dispose();
+            (Standing, WhyNotStanding) = (null, "the tracker that stands between backups does not run any more");
+        }
     }
 
     /// <summary>Waits until every write has landed that was submitted before the freeze.</summary>
@@ -174,8 +222,13 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot
     {
         bool isFirst = _doubt is { Length: 0 };
         UsedBlocks told = _doubt is null ? _marked : UsedBlocks.All(_tracker.Length);
-        _isEverything |= _doubt is not null && !isFirst;
-        (_lastDoubt, _doubt, _marked) = (_doubt ?? _lastDoubt, null, NoBlocks());
+        if (_doubt is not null && !isFirst)
+        {
+            _isEverything = true;
+            _doubts.Add(_doubt);
+        }
+
+        (_doubt, _marked) = (null, NoBlocks());
         _lastInterval = _clock.GetElapsedTime(_harvestedAt);
         _lastWritten = _tracker.CompletedBytes - _completedThen;
         (_harvestedAt, _completedThen) = (_clock.GetTimestamp(), _tracker.CompletedBytes);
@@ -197,5 +250,5 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot
             CanRetry = true,
         };
 
-    private string Doubted() => string.IsNullOrEmpty(_lastDoubt) ? "" : $"; last doubt: {_lastDoubt}";
+    private string Doubted() => _doubts.Count == 0 ? "" : $"; {_doubts[^1]}";
 }

@@ -12,6 +12,8 @@ namespace Quench.Snapshots.Providers.Tracked;
 ///     any other request that changes           counted as unknown: the map is in doubt then
 ///
 /// A discard that has landed may be many discards in one request, with gaps between them: its bios are walked. Whatever can't be noted is counted as lost.
+/// A tracker that stands between backups has no log. It marks whole words of a range that is too long, and such a discard only when it is submitted: one that was under way at an instant is known
+/// to the tracker of that backup, which walks it.
 /// </summary>
 /// <remarks>
 /// Registers: r6 the request or bio, then the first block; r7 the count of bytes, then the last block; r8 the word; r9 the last word. The stack, from its end down:
@@ -21,6 +23,9 @@ internal sealed class TrackerProgram
 {
     /// <summary>A range that touches more words of the map than this goes into the log.</summary>
     internal const int WordsInProgram = 16;
+
+    /// <summary>Words that a tracker without a log marks of one range: those of 4 GiB, more than a bio can hold, at its coarse blocks.</summary>
+    internal const int WordsInRange = 1040;
 
     /// <summary>Discards in one request that are walked.</summary>
     internal const int BiosWalked = 64;
@@ -127,6 +132,12 @@ internal sealed class TrackerProgram
         _code.JumpIf(R6, BpfCondition.Equal, 0, single);
         ReadField(BpfWidth.Eight, R6, _layout.BioNext, R1);
         _code.JumpIf(R1, BpfCondition.Equal, 0, single);
+        if (_maps.Log is null)
+        {
+            _code.Jump(_end);
+            return;
+        }
+
         _code.Move(R9, 0);
         _code.Place(next);
         _code.JumpIf(R9, BpfCondition.NotLess, BiosWalked, _lost);
@@ -135,7 +146,7 @@ internal sealed class TrackerProgram
         Cut(R8, R7, noted);
         CountBytes(R8, R7);
         ToBlocks(R8, R7);
-        Log(R8, R7);
+        Log(_maps.Log, R8, R7);
         _code.Place(noted);
         _code.Compute(BpfArithmetic.Add, R9, 1);
         ReadField(BpfWidth.Eight, R6, _layout.BioNext, R6);
@@ -159,6 +170,14 @@ internal sealed class TrackerProgram
         _code.Compute(BpfArithmetic.ShiftRight, R8, 6);
         _code.Move(R9, R7);
         _code.Compute(BpfArithmetic.ShiftRight, R9, 6);
+        if (_maps.Log is null)
+        {
+            _code.LoadMapValue(R1, _maps.Control, 0);
+            _code.Load(BpfWidth.Eight, R1, R1, ByteOf(TrackerWord.Plane));
+            _code.Compute(BpfArithmetic.Add, R8, R1);
+            _code.Compute(BpfArithmetic.Add, R9, R1);
+        }
+
         _code.Move(R1, R9);
         _code.Compute(BpfArithmetic.Subtract, R1, R8);
         _code.JumpIf(R1, BpfCondition.NotLess, WordsInProgram, isLong);
@@ -169,7 +188,29 @@ internal sealed class TrackerProgram
 
         _code.Jump(_lost);
         _code.Place(isLong);
-        Log(R6, R7);
+        if (_maps.Log is { } log)
+        {
+            Log(log, R6, R7);
+        }
+        else
+        {
+            MarkWords();
+        }
+    }
+
+    /// <summary>Sets all bits of the words r8 to r9: at both ends more than the range.</summary>
+    private void MarkWords()
+    {
+        BpfLabel next = new();
+        _code.Move(R6, 0);
+        _code.Place(next);
+        _code.JumpIf(R6, BpfCondition.NotLess, WordsInRange, _lost);
+        Find(_maps.Bits, R8);
+        _code.Move(R1, -1);
+        _code.Store(BpfWidth.Eight, R0, 0, R1);
+        _code.Compute(BpfArithmetic.Add, R8, 1);
+        _code.Compute(BpfArithmetic.Add, R6, 1);
+        _code.JumpIf(R9, BpfCondition.NotLess, R8, next);
     }
 
     /// <summary>Sets the bits of blocks r6 to r7 that lie in word r8; ends when that was the last, r9.</summary>
@@ -243,7 +284,7 @@ internal sealed class TrackerProgram
     }
 
     /// <summary>Puts the blocks from first to last into the ring. The count goes in last, with a full barrier: a reader waits for it.</summary>
-    private void Log(BpfRegister first, BpfRegister last)
+    private void Log(BpfMap log, BpfRegister first, BpfRegister last)
     {
         _code.LoadMapValue(R2, _maps.Control, 0);
         _code.Move(R1, 1);
@@ -253,7 +294,7 @@ internal sealed class TrackerProgram
         _code.Compute(BpfArithmetic.Subtract, R4, R3);
         _code.JumpIf(R4, BpfCondition.NotLess, _maps.LogEntries, _lost);
         _code.Compute(BpfArithmetic.And, R1, _maps.LogEntries - 1);
-        Find(_maps.Log, R1);
+        Find(log, R1);
         _code.Store(BpfWidth.Eight, R0, sizeof(ulong), first);
         _code.Move(R1, last);
         _code.Compute(BpfArithmetic.Subtract, R1, first);

@@ -8,6 +8,9 @@ namespace Quench.Snapshots.Providers.Tracked;
 /// <param name="BlockSize">Bytes that one bit of the map stands for; a power of two.</param>
 internal readonly record struct TrackerTarget(uint DiskMajor, uint DiskFirstMinor, long Start, long Length, int BlockSize)
 {
+    /// <summary>A device as it lies.</summary>
+    public static TrackerTarget Of(DiskPlace place, int blockSize) => new(place.Disk.Major, place.Disk.Minor, place.Start, place.Length, blockSize);
+
     /// <summary>How many blocks; the last may be cut off.</summary>
     public long Blocks => (Length + BlockSize - 1) / BlockSize;
 

@@ -27,6 +27,21 @@ internal enum TrackerWord
     /// <summary>Requests that change the device in a way that is not known here: zone appends and resets, a driver's own commands.</summary>
     Unknown,
 
+    /// <summary>Of a tracker that stands: the first word of the plane that is marked now.</summary>
+    Plane,
+
+    /// <summary>Likewise, set by user space: the number of the record that tells since when it counts; 0 while there is none.</summary>
+    Record,
+
+    /// <summary>Likewise: what <see cref="TrackerCounters.Misses"/> was when the count began.</summary>
+    MissesThen,
+
+    /// <summary>Likewise for <see cref="Lost"/>.</summary>
+    LostThen,
+
+    /// <summary>Likewise for <see cref="Unknown"/>.</summary>
+    UnknownThen,
+
     /// <summary>How many words there are.</summary>
     Count,
 }

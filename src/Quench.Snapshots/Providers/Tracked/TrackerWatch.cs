@@ -1,0 +1,123 @@
+using Microsoft.Win32.SafeHandles;
+using Quench.Blocks;
+using Quench.Interop.Block;
+using Quench.Interop.Bpf;
+using Quench.Interop.Linux;
+using Quench.Interop.Memory;
+
+namespace Quench.Snapshots.Providers.Tracked;
+
+/// <summary>The two programs at work on one device, and every sign that they are not or have missed something. Not thread-safe.</summary>
+internal sealed class TrackerWatch : IDisposable
+{
+    private const string Landed = "quench_landed";
+    private const string Queued = "quench_queued";
+
+    private readonly SafeFileHandle _handle;
+    private readonly NativeBuffer _sector;
+    private readonly List<BpfProgram> _programs = [];
+
+    private TrackerWatch(string device, TrackerMaps maps)
+    {
+        Maps = maps;
+        _handle = NativeFile.Open(device, OpenMode.ReadOnly | OpenMode.Direct);
+        _sector = new NativeBuffer(BlockDevice.GetLogicalSectorSize(_handle));
+    }
+
+    /// <summary>What they share with user space; its own.</summary>
+    public TrackerMaps Maps { get; }
+
+    /// <summary>Loads the programs and lets them run. When it returns, every later write is heard.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="target">Where it lies.</param>
+    /// <param name="maps">Taken, whatever comes of it.</param>
+    /// <exception cref="QuenchException">SNAP-180, SNAP-181.</exception>
+    public static TrackerWatch Start(string device, TrackerTarget target, TrackerMaps maps) => Make(device, maps, watch =>
+    {
+        RequestLayout layout = RequestLayout.OfThisKernel();
+        watch.Attach(Landed, TrackerProgram.ForCompletion(layout, target, maps), RequestLayout.Completion);
+        watch.Attach(Queued, TrackerProgram.ForSubmission(layout, target, maps), RequestLayout.Submission);
+        if (!watch.HearsItself() || watch.Count().DoubtSince(default) is not null)
+        {
+            throw new QuenchException("SNAP-180", $"writes to {device} can't be tracked: the programs do not hear them", "see the kernel's log (dmesg)")
+            {
+                Effect = "nothing was written",
+            };
+        }
+    });
+
+    /// <summary>Opens programs that were pinned.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="maps">Taken, whatever comes of it.</param>
+    /// <param name="folder">Where they were pinned.</param>
+    /// <exception cref="LinuxErrorException">One of them is not there.</exception>
+    public static TrackerWatch OpenPinned(string device, TrackerMaps maps, StandingFolder folder) => Make(device, maps, watch =>
+    {
+        watch._programs.Add(BpfProgram.OpenPinned(Landed, folder.LandedProgram, folder.LandedLink));
+        watch._programs.Add(BpfProgram.OpenPinned(Queued, folder.QueuedProgram, folder.QueuedLink));
+    });
+
+    /// <summary>Lets the programs and maps stay in the kernel under names.</summary>
+    public void Pin(StandingFolder folder)
+    {
+        Maps.Bits.Pin(folder.Bits);
+        Maps.Control.Pin(folder.Control);
+        _programs[0].Pin(folder.LandedProgram, folder.LandedLink);
+        _programs[1].Pin(folder.QueuedProgram, folder.QueuedLink);
+    }
+
+    /// <summary>What has been missed so far.</summary>
+    public TrackerCounters Count() =>
+        new(_programs.Aggregate(0UL, (sum, program) => sum + program.CountMisses()), Maps[TrackerWord.Lost], Maps[TrackerWord.Unknown]);
+
+    /// <summary>Reads a sector past the cache and sees whether both programs hear it.</summary>
+    public bool HearsItself()
+    {
+        ulong submitted = Maps[TrackerWord.HeardSubmitted];
+        ulong completed = Maps[TrackerWord.HeardCompleted];
+        Maps[TrackerWord.Listen] = 1;
+        NativeFile.ReadExactly(_handle, _sector.GetSpan(), 0);
+        Maps[TrackerWord.Listen] = 0;
+        return Maps[TrackerWord.HeardSubmitted] != submitted && Maps[TrackerWord.HeardCompleted] != completed;
+    }
+
+    /// <summary>Stops hearing, as if the kernel had dropped the programs: for tests of what is noticed then.</summary>
+    internal void Detach() => _programs.ForEach(program => program.Detach());
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _programs.ForEach(program => program.Dispose());
+        Maps.Dispose();
+        ((IDisposable)_sector).Dispose();
+        _handle.Dispose();
+    }
+
+    private static TrackerWatch Make(string device, TrackerMaps maps, Action<TrackerWatch> begin)
+    {
+        TrackerWatch? watch = null;
+        try
+        {
+            watch = new TrackerWatch(device, maps);
+            begin(watch);
+            return watch;
+        }
+        catch
+        {
+            if (watch is null)
+            {
+                maps.Dispose();
+            }
+
+            watch?.Dispose();
+            throw;
+        }
+    }
+
+    private void Attach(string name, ulong[] code, string tracepoint)
+    {
+        BpfProgram program = BpfProgram.Load(name, code);
+        _programs.Add(program);
+        program.AttachTo(tracepoint);
+    }
+}

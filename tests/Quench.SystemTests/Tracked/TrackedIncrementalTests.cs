@@ -1,0 +1,119 @@
+using System.Text.Json;
+using Quench.Interop.Bpf;
+using Quench.Snapshots.Providers.Tracked;
+using Quench.SystemTests.Harness;
+using Xunit;
+
+namespace Quench.SystemTests.Tracked;
+
+/// <summary>The tracker stays in the kernel between backups: the next one reads only what changed. Whatever speaks against it means that everything is read and compared, and the report says why.</summary>
+public sealed class TrackedIncrementalTests
+{
+    private const int MiB = 1 << 20;
+
+    [Fact]
+    public async Task The_next_backup_reads_only_what_changed()
+    {
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        JsonElement first = await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        Assert.Equal("full", first.GetProperty("scan").GetString());
+        await volume.ChangeAsync(70 * MiB, 3 * MiB);
+
+        JsonElement second = await DemandChangesAsync(volume, first);
+        Assert.InRange(second.GetProperty("read_bytes").GetInt64(), 3 * MiB, 40 * MiB); // a sample and the file system's own blocks are in it
+        await volume.ChangeAsync(10 * MiB, 1 * MiB);
+        await DemandChangesAsync(volume, second);
+    }
+
+    [Fact]
+    public async Task A_backup_that_was_killed_in_between_costs_nothing()
+    {
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        JsonElement first = await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        await volume.ChangeAsync(20 * MiB, 2 * MiB);
+        using (ProcessRun run = volume.Cli.Start("backup", volume.Loop.MountPoint, "--full-scan"))
+        {
+            await run.KillAfterAsync(TimeSpan.FromMilliseconds(new Random().Next(300, 2000)));
+        }
+
+        await volume.ChangeAsync(90 * MiB, 1 * MiB);
+        JsonElement next = await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        Assert.Equal("changes", next.GetProperty("scan").GetString());
+        await volume.DemandImageAsync(next.GetProperty("point").GetString()!);
+    }
+
+    [Fact]
+    public async Task Two_vaults_in_turn_each_get_what_changed()
+    {
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        QuenchCli other = await QuenchCli.WithNewVaultAsync(Path.Combine(volume.Loop.Scratch, "vault"));
+        await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        await volume.ChangeAsync(0, 1 * MiB);
+        Assert.Equal("full", (await other.BackupAsync(volume.Loop.MountPoint)).GetProperty("scan").GetString());
+        await volume.ChangeAsync(5 * MiB, 1 * MiB);
+
+        JsonElement here = await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        Assert.Equal("changes", here.GetProperty("scan").GetString());
+        await volume.DemandImageAsync(here.GetProperty("point").GetString()!);
+        Assert.Equal("changes", (await other.BackupAsync(volume.Loop.MountPoint)).GetProperty("scan").GetString());
+    }
+
+    [Theory]
+    [InlineData("gone", "since its tracker was started")]
+    [InlineData("lost", "1 writes could not be noted since the last point")]
+    [InlineData("link", "since its tracker was started")]
+    [InlineData("record", "can't be read")]
+    public async Task Any_doubt_about_the_tracker_means_that_everything_is_read(string what, string words)
+    {
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        StandingFolder folder = StandingFolder.Of(DiskPlace.Of(volume.Loop.Device));
+        switch (what)
+        {
+            case "gone":
+                await Tool.RunAsync("umount", Path.Combine(volume.Loop.Run, "bpf"));
+                break;
+            case "link":
+                File.Delete(folder.QueuedLink);
+                break;
+            case "record":
+                File.WriteAllBytes(Directory.GetFiles(folder.Files, "record-*").Single(), [1, 2, 3]);
+                break;
+            default:
+                using (BpfMap control = BpfMap.OpenPinned(folder.Control, 1, (int)TrackerWord.Count))
+                {
+                    control.Write((int)TrackerWord.Lost, control.Read((int)TrackerWord.Lost) + 1);
+                }
+
+                break;
+        }
+
+        await volume.ChangeAsync(30 * MiB, 1 * MiB);
+        JsonElement next = await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        Assert.Equal("full", next.GetProperty("scan").GetString());
+        Assert.Contains(words, next.GetProperty("scan_reason").GetString(), StringComparison.Ordinal);
+        await volume.DemandImageAsync(next.GetProperty("point").GetString()!);
+        await DemandChangesAsync(volume, next); // it counts again from there
+    }
+
+    [Fact]
+    public async Task Without_tracking_nothing_stays_in_the_kernel()
+    {
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        StandingFolder folder = StandingFolder.Of(DiskPlace.Of(volume.Loop.Device));
+        Assert.True(Directory.Exists(folder.Objects));
+        JsonElement next = await volume.Cli.BackupAsync(volume.Loop.MountPoint, "--no-track");
+        Assert.Contains("--no-track", next.GetProperty("scan_reason").GetString(), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder.Objects));
+    }
+
+    private static async Task<JsonElement> DemandChangesAsync(StoppedBackup volume, JsonElement before)
+    {
+        JsonElement next = await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        Assert.True(next.GetProperty("scan").GetString() == "changes", next.GetRawText());
+        Assert.Equal(before.GetProperty("point").GetString(), next.GetProperty("base_point").GetString());
+        await volume.DemandImageAsync(next.GetProperty("point").GetString()!);
+        return next;
+    }
+}
