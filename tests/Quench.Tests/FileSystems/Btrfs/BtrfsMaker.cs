@@ -97,7 +97,7 @@ internal static class BtrfsMaker
         {
             await Tool.RunAsync("truncate", "-s", Text(recipe.Length + recipe.ResizedBy), image);
             await Tool.RunAsync("losetup", "-c", mount.Device);
-            await Tool.RunAsync("btrfs", "filesystem", "resize", "max", mount.Folder);
+            await Tool.TryRunAsync("btrfs", "filesystem", "resize", "max", mount.Folder); // to less than 256 MiB the kernel does not
         }
         else if (recipe.ResizedBy < 0)
         {

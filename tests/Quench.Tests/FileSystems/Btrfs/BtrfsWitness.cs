@@ -7,7 +7,6 @@ namespace Quench.Tests.FileSystems.Btrfs;
 /// <summary>What the btrfs programs say of a file system's extents and chunks, put together here once more.</summary>
 internal sealed partial class BtrfsWitness
 {
-    private const long Stripe = 64 << 10;
     private readonly long _length;
     private readonly int _sector;
     private readonly long _device;
@@ -41,28 +40,11 @@ internal sealed partial class BtrfsWitness
         return used;
     }
 
-    /// <summary>What partclone must have at least: the first copies. It leaves the second ones out.</summary>
-    public UsedBlocks Least()
+    /// <summary>The first copies alone, and the superblocks: partclone leaves second copies out.</summary>
+    public UsedBlocks FirstCopies()
     {
         UsedBlocks used = WithSuperblocks();
         _extents.ForEach(extent => Add(used, extent, copies: 1, extent.Length));
-        return used;
-    }
-
-    /// <summary>What partclone may have at most: it takes each extent from the start of its own block to the end of its stripe.</summary>
-    public UsedBlocks Most(int block)
-    {
-        UsedBlocks used = WithSuperblocks();
-        used.Add(new Extent(0, 1 << 20));
-        used.Add(Extent.FromTo(_device, _length));
-        foreach ((long logical, long length) in _extents)
-        {
-            Chunk(logical, out long start, out long[] copies);
-            long first = copies[0] + logical - start;
-            long end = copies[0] + ((logical + length - start + Stripe - 1) / Stripe * Stripe);
-            used.Add(Extent.FromTo(first / block * block, Math.Min(_length, (end + block - 1) / block * block)));
-        }
-
         return used;
     }
 

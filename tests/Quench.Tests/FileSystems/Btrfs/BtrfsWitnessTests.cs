@@ -4,10 +4,15 @@ using Xunit;
 
 namespace Quench.Tests.FileSystems.Btrfs;
 
-/// <summary>Our maps beside what btrfs and partclone say, and restored volumes before btrfs check and the kernel.</summary>
+/// <summary>Our maps beside what btrfs says, and restored volumes before btrfs check and the kernel.</summary>
+/// <remarks>
+/// partclone.btrfs 0.3.23 is no witness that could be held to: it leaves out the second copies of DUP and the trees of subvolumes whose deletion goes
+/// on, and takes extents up to the end of their stripe. It is asked all the same, and how often it lacks a first copy is counted.
+/// </remarks>
 public sealed class BtrfsWitnessTests(ITestOutputHelper output)
 {
     private const long MostRestored = 400L << 20;
+    private int _partcloneLacks;
 
     [Fact]
     public async Task Generated_file_systems_are_mapped_as_btrfs_maps_them_and_are_whole_when_restored()
@@ -31,7 +36,7 @@ public sealed class BtrfsWitnessTests(ITestOutputHelper output)
             }
         }
 
-        output.WriteLine($"seed {seed}: {made} file systems held against their witnesses, {restored} of them restored over zeros and over random bytes");
+        output.WriteLine($"seed {seed}: {made} file systems held against their witnesses, {restored} of them restored over zeros and over random bytes; partclone would have lost blocks of {_partcloneLacks}");
         Assert.True(differences.Count == 0, string.Join('\n', differences));
     }
 
@@ -58,7 +63,7 @@ public sealed class BtrfsWitnessTests(ITestOutputHelper output)
         Assert.Empty(await DifferencesAsync(folder, listing, 0));
     }
 
-    private static async Task<List<string>> DifferencesAsync(TempFolder folder, IReadOnlyList<string> listing, int number)
+    private async Task<List<string>> DifferencesAsync(TempFolder folder, IReadOnlyList<string> listing, int number)
     {
         string image = folder["made.img"];
         VolumeAnalysis ours;
@@ -76,8 +81,7 @@ public sealed class BtrfsWitnessTests(ITestOutputHelper output)
         BtrfsWitness witness = await BtrfsWitness.AskAsync(image);
         Add(differences, "btrfs", MapComparison.Compare(ours.Used, witness.Map()));
         UsedBlocks partclone = await Partclone.AskAsync("partclone.btrfs", image, ours.FileSystem.BlockSize);
-        Add(differences, "partclone lacks", Lacking(partclone, witness.Least()));
-        Add(differences, "partclone has", Lacking(witness.Most(64 << 10), partclone));
+        _partcloneLacks += HoldsAll(partclone, witness.FirstCopies()) ? 0 : 1;
         if (ours.Used.VolumeLength <= MostRestored)
         {
             await RestoreAsync(folder, ours, listing, filling: null, differences);
@@ -99,21 +103,8 @@ public sealed class BtrfsWitnessTests(ITestOutputHelper output)
         Add(differences, $"files of what was restored over {over}", Restored.Listing(mount.Folder).SequenceEqual(listing) ? null : "not those that were there");
     }
 
-    /// <summary>The first run that a map lacks of what it should hold; null when it holds all.</summary>
-    private static string? Lacking(UsedBlocks map, UsedBlocks wanted)
-    {
-        foreach (Extent run in wanted.Runs())
-        {
-            long first = run.Offset / map.BlockSize;
-            long clear = map.Bits.NextClear(first, Math.Min(map.Bits.Length, (run.End + map.BlockSize - 1) / map.BlockSize));
-            if (clear * map.BlockSize < run.End)
-            {
-                return $"[{run.Offset}, {run.End}), from {clear * map.BlockSize} on";
-            }
-        }
-
-        return null;
-    }
+    private static bool HoldsAll(UsedBlocks map, UsedBlocks wanted) =>
+        wanted.Bits.SetRuns().All(run => map.Bits.CountSet(run.First, run.Count) == run.Count);
 
     private static void Add(List<string> differences, string witness, string? difference)
     {
