@@ -14,7 +14,6 @@ internal static class ForeignSignature
         new(0, [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0], "a Linux RAID member"),
         new(4096, [0xFC, 0x4E, 0x2B, 0xA9, 1, 0, 0, 0], "a Linux RAID member"),
         new(4096 + 24, [0xC6, 0x85, 0x73, 0xF6, 0x4E, 0x1A, 0x45, 0xCA, 0x82, 0x65, 0xF5, 0x7F, 0x48, 0xBA, 0x6D, 0x81], "a bcache device"),
-        new((64 * 1024) + 64, [.. "_BHRfS_M"u8], "a btrfs file system"),
     ];
 
     /// <summary>Names the tenant whose mark stands on a volume, as in "a LUKS container"; null when there is none.</summary>

@@ -1,4 +1,5 @@
 using Quench.Blocks;
+using Quench.FileSystems.Btrfs;
 using Quench.FileSystems.Containers;
 using Quench.FileSystems.ExFat;
 using Quench.FileSystems.Ext4;
@@ -14,7 +15,7 @@ public static class Recogniser
 {
     private static readonly IFileSystemAnalyser[] s_analysers =
     [
-        new Ext4Analyser(), new XfsAnalyser(), new FatAnalyser(), new ExFatAnalyser(), new NtfsAnalyser(), new SwapAnalyser(), new LuksAnalyser(), new LvmAnalyser(),
+        new Ext4Analyser(), new XfsAnalyser(), new BtrfsAnalyser(), new FatAnalyser(), new ExFatAnalyser(), new NtfsAnalyser(), new SwapAnalyser(), new LuksAnalyser(), new LvmAnalyser(),
     ];
 
     /// <summary>Says what is on a volume and which of its bytes matter.</summary>

@@ -14,7 +14,7 @@ public sealed record VolumeAnalysis(FileSystemFacts? FileSystem, UsedBlocks Used
 }
 
 /// <summary>A file system, as its own superblock tells it.</summary>
-/// <param name="Type">"ext2", "ext3", "ext4", "xfs", "fat12", "fat16", "fat32", "exfat", "ntfs", "swap"; of a container "luks1", "luks2", "lvm2".</param>
+/// <param name="Type">"ext2", "ext3", "ext4", "xfs", "btrfs", "fat12", "fat16", "fat32", "exfat", "ntfs", "swap"; of a container "luks1", "luks2", "lvm2".</param>
 /// <param name="Label">Its label; empty when it has none.</param>
 /// <param name="Uuid">Its identifier in the usual text form; empty when it has none.</param>
 /// <param name="BlockSize">Bytes of its block (or cluster) that the map speaks in.</param>
@@ -26,6 +26,7 @@ public sealed record FileSystemFacts(string Type, string Label, string Uuid, int
     public string Checker => Type switch
     {
         "xfs" => "xfs_repair",
+        "btrfs" => "btrfs check",
         "fat12" or "fat16" or "fat32" => "fsck.fat",
         "exfat" => "fsck.exfat",
         "ntfs" => "chkdsk under Windows",

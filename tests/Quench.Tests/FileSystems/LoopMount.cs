@@ -14,13 +14,13 @@ internal sealed class LoopMount : IAsyncDisposable
     /// <summary>Where it is mounted.</summary>
     public string Folder { get; }
 
-    public static async Task<LoopMount> MountAsync(string image, string folder, string program = "mount")
+    public static async Task<LoopMount> MountAsync(string image, string folder, string program = "mount", string? options = null)
     {
         string loop = (await Tool.RunAsync("losetup", "-f", "--show", image)).Trim();
         LoopMount mount = new(loop, Directory.CreateDirectory(folder).FullName);
         try
         {
-            await Tool.RunAsync(program, loop, folder); // of a block device: its unmount waits for the program
+            await Tool.RunAsync(program, options is null ? [loop, folder] : ["-o", options, loop, folder]); // of a block device: its unmount waits for the program
             return mount;
         }
         catch

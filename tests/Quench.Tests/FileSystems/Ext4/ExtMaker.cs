@@ -42,9 +42,30 @@ internal static class ExtMaker
             await DeleteAsync(recipe, image);
         }
 
+        if (recipe.ResizedTo > 0)
+        {
+            await ResizeAsync(recipe, image);
+        }
+
         await using FileStream grown = File.OpenWrite(image);
-        grown.SetLength(recipe.Length + recipe.Tail);
+        grown.SetLength(Math.Max(recipe.Length, recipe.ResizedTo) + recipe.Tail);
         return true;
+    }
+
+    /// <summary>Makes it longer or shorter; leaves it as it is where resize2fs refuses, as it does some features and lengths.</summary>
+    private static async Task ResizeAsync(ExtRecipe recipe, string image)
+    {
+        await Tool.RunAsync("truncate", "-s", $">{recipe.ResizedTo}", image);
+        string backup = image + ".before";
+        await Tool.RunAsync("cp", "--sparse=always", image, backup);
+        int code = (await Tool.TryRunAsync("resize2fs", "-f", image, $"{recipe.ResizedTo / 1024}K")).ExitCode;
+        bool isWhole = code == 0 && (await Tool.TryRunAsync("e2fsck", "-f", "-n", image)).ExitCode == 0;
+        if (!isWhole)
+        {
+            await Tool.RunAsync("cp", "--sparse=always", backup, image);
+        }
+
+        File.Delete(backup);
     }
 
     private static async Task DeleteAsync(ExtRecipe recipe, string image)

@@ -15,6 +15,9 @@ internal sealed record ExtRecipe
     /// <summary>Of the files it is filled with, which are deleted again.</summary>
     public required IReadOnlyList<int> Deleted { get; init; }
 
+    /// <summary>Bytes that resize2fs makes it; 0 for as it is.</summary>
+    public required long ResizedTo { get; init; }
+
     public bool IsBigalloc => MakeArguments.Any(argument => argument.Contains("bigalloc", StringComparison.Ordinal));
 
     public static ExtRecipe From(Random random)
@@ -28,18 +31,20 @@ internal sealed record ExtRecipe
         ChooseOthers(random, features, extended);
         AddJoined(arguments, "-O", features);
         AddJoined(arguments, "-E", extended);
+        long length = ChooseLength(random, blockSize);
         return new ExtRecipe
         {
             MakeArguments = arguments,
-            Length = ChooseLength(random, blockSize),
+            Length = length,
             Tail = random.Next(3) == 0 ? random.Next(1, 40) * 512 : 0,
             IsFilled = random.Next(3) > 0,
             Deleted = [.. Enumerable.Range(0, ExtMaker.Files).Where(_ => random.Next(3) == 0)],
+            ResizedTo = random.Next(5) switch { 0 => length * random.Next(11, 40) / 10, 1 => length * random.Next(4, 10) / 10, _ => 0 } / 65536 * 65536,
         };
     }
 
     public override string ToString() =>
-        $"mke2fs {string.Join(' ', MakeArguments)} ({Length} + {Tail} bytes{(IsFilled ? $", filled, {Deleted.Count} files deleted again" : "")})";
+        $"mke2fs {string.Join(' ', MakeArguments)} ({Length} + {Tail} bytes{(IsFilled ? $", filled, {Deleted.Count} files deleted again" : "")}, resized to {ResizedTo})";
 
     private static long ChooseLength(Random random, int blockSize)
     {

@@ -13,7 +13,7 @@ public sealed class ExtWitnessTests(ITestOutputHelper output)
     [Fact]
     public async Task Generated_file_systems_are_mapped_as_dumpe2fs_and_partclone_map_them()
     {
-        Tool.Require("mke2fs", "debugfs", "dumpe2fs", "partclone.extfs");
+        Tool.Require("mke2fs", "debugfs", "dumpe2fs", "partclone.extfs", "resize2fs");
         int wanted = Number("QUENCH_WITNESS_COUNT", 72);
         int seed = Number("QUENCH_SEED", 20_251);
         using TempFolder folder = new();

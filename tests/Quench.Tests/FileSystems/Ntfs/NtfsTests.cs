@@ -19,7 +19,7 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
     [Fact]
     public async Task Generated_file_systems_are_mapped_as_partclone_and_ntfsinfo_map_them()
     {
-        Tool.Require("mkntfs", "ntfsinfo", "partclone.ntfs", "ntfs-3g");
+        Tool.Require("mkntfs", "ntfsinfo", "partclone.ntfs", "ntfs-3g", "ntfsresize", "ntfsfix");
         Tool.RequireRoot();
         int wanted = Knob.WitnessCount(4);
         int seed = Knob.Seed;
@@ -224,9 +224,33 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
             FileWork.Do(mount.Folder, random, length);
         }
 
+        string resized = await ResizeAsync(random, image, length, mountPoint);
+        length = new FileInfo(image).Length;
         await using FileStream grown = File.OpenWrite(image);
         grown.SetLength(length + (random.Next(3) == 0 ? 4608 : 0));
-        return $"mkntfs {string.Join(' ', arguments)} ({length} bytes)";
+        return $"mkntfs {string.Join(' ', arguments)} ({length} bytes{resized})";
+    }
+
+    /// <summary>Makes it shorter or longer now and then, where ntfsresize does; ntfsfix takes away the mark that it leaves for Windows to check.</summary>
+    private static async Task<string> ResizeAsync(Random random, string image, long length, string mountPoint)
+    {
+        long wanted = random.Next(4) switch { 0 => length / 4096 * random.Next(5, 10) / 10 * 4096, 1 => length / 4096 * random.Next(11, 20) / 10 * 4096, _ => 0 };
+        if (wanted == 0)
+        {
+            return "";
+        }
+
+        await Tool.RunAsync("truncate", "-s", string.Create(CultureInfo.InvariantCulture, $">{wanted}"), image);
+        string before = mountPoint + ".before";
+        await Tool.RunAsync("cp", "--sparse=always", image, before);
+        if ((await Tool.TryRunAsync("ntfsresize", "--no-progress-bar", "-ff", "-s", $"{wanted}", image)).ExitCode != 0)
+        {
+            await Tool.RunAsync("cp", "--sparse=always", before, image);
+            return "";
+        }
+
+        await Tool.RunAsync("ntfsfix", "-d", image);
+        return $", resized to {wanted}";
     }
 
     private static async Task<List<string>> DifferencesAsync(string image)

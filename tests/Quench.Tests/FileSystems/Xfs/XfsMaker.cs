@@ -1,9 +1,10 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace Quench.Tests.FileSystems.Xfs;
 
 /// <summary>Makes XFS file systems from recipes.</summary>
-internal static class XfsMaker
+internal static partial class XfsMaker
 {
     /// <summary>Makes one and works in it; false when mkfs.xfs refuses the combination.</summary>
     public static async Task<bool> TryMakeAsync(XfsRecipe recipe, string image)
@@ -67,6 +68,13 @@ internal static class XfsMaker
             Directory.CreateDirectory(Path.Combine(mount.Folder, "later"));
             Work(Path.Combine(mount.Folder, "later"), random, reflinks: false);
         }
+
+        if (recipe.IsShrunk)
+        {
+            Match size = DataBlocks().Match(await Tool.RunAsync("xfs_info", mount.Folder));
+            long blocks = long.Parse(size.Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+            await Tool.TryRunAsync("xfs_growfs", "-D", $"{blocks - random.Next(1, 300)}", mount.Folder); // it gives back only what is free at the end of the last group
+        }
     }
 
     private static async Task<string> WritePrototypeAsync(XfsRecipe recipe, string image)
@@ -86,4 +94,7 @@ internal static class XfsMaker
         await File.WriteAllLinesAsync(image + ".prototype", lines);
         return image + ".prototype";
     }
+
+    [GeneratedRegex(@"data\s+=.*blocks=(\d+)")]
+    private static partial Regex DataBlocks();
 }

@@ -16,6 +16,9 @@ internal sealed record XfsRecipe
     /// <summary>Bytes that it is grown by while it is mounted.</summary>
     public required long GrownBy { get; init; }
 
+    /// <summary>Some blocks are taken from its end while it is mounted.</summary>
+    public required bool IsShrunk { get; init; }
+
     public required int WorkSeed { get; init; }
 
     public static XfsRecipe From(Random random)
@@ -41,10 +44,11 @@ internal sealed record XfsRecipe
             IsVersion4 = old,
             GrownBy = !old && random.Next(4) == 0 ? length / 65536 / random.Next(2, 5) * 65536 : 0,
             WorkSeed = random.Next(),
+            IsShrunk = random.Next(4) == 0,
         };
     }
 
-    public override string ToString() => $"mkfs.xfs {string.Join(' ', MakeArguments)} ({Length} + {Tail} bytes, grown by {GrownBy}, work {WorkSeed})";
+    public override string ToString() => $"mkfs.xfs {string.Join(' ', MakeArguments)} ({Length} + {Tail} bytes, grown by {GrownBy}, shrunk {IsShrunk}, work {WorkSeed})";
 
     private static string Features(Random random)
     {
