@@ -1,21 +1,25 @@
-using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using Quench.Blocks.Buffers;
 using Quench.Exports.Nbd.Wire;
 
 namespace Quench.Exports.Nbd;
 
 /// <summary>
-/// A client's commands. Up to sixteen lanes take turns at the connection: one receives a command, with its data, into its own buffer, then serves it while the
-/// next one receives. A lane is made when all others are busy. So commands run side by side and memory is bounded.
+/// A client's commands. Up to sixteen lanes, each with a thread, take turns at the connection: the one that leads receives a command, with its data, into its
+/// own buffer, and hands the lead on before it serves it. A lane is made when all others are busy. So commands run side by side, memory is bounded, and a
+/// command costs no allocation and at most one wake-up.
 /// </summary>
 internal sealed class Transmission
 {
     private const int MaxLanes = 16;
 
     private readonly AlignedBufferPool _pieces;
-    private readonly TurnQueue _receiving = new();
-    private readonly Lock _gate = new(); // guards the one below
-    private readonly List<Task> _lanes = [];
+    private readonly object _gate = new(); // guards all below
+    private readonly Stack<TransmissionLane> _idle = new(MaxLanes); // they wait for the lead; who went last is called first, its memory is warm
+    private int _made;
+    private int _working; // lanes that have not left
+    private bool _isLed;
+    private ExceptionDispatchInfo? _failure; // what broke first
     private volatile bool _ended; // the client has left, or something broke; never false again
 
     /// <summary>What the client and the server have agreed on.</summary>
@@ -43,40 +47,46 @@ internal sealed class Transmission
 
     internal CommandRules Rules { get; }
 
-    /// <summary>Whose turn it is to send; a lane that has it may use <see cref="NbdWire.SendAsync"/>.</summary>
-    internal TurnQueue Sending { get; } = new();
+    /// <summary>Who holds it may use <see cref="NbdWire.Send"/>.</summary>
+    internal Lock Sending { get; } = new();
 
-    /// <summary>Serves until all lanes have ended. What broke first is thrown then.</summary>
-    internal async Task RunAsync()
+    /// <summary>Serves until all lanes have ended; the caller's thread is one of them. What broke first is thrown then.</summary>
+    internal void Run()
     {
-        MakeLane();
-        Task[] lanes = [];
-        for (int known = -1; known != lanes.Length;) // a lane may have made another before it ended
+        (_made, _working, _isLed) = (1, 1, true);
+        Work(new TransmissionLane(this));
+        lock (_gate)
         {
-            known = lanes.Length;
-            lanes = Lanes();
-            await Task.WhenAll(lanes).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            while (_working > 0)
+            {
+                Monitor.Wait(_gate);
+            }
         }
 
-        await Task.WhenAll(lanes);
+        _failure?.Throw();
     }
 
-    /// <summary>Waits for a lane's turn and receives a command for it.</summary>
+    /// <summary>Receives a command for a lane, which waits for the lead if it has not got it, and hands the lead on.</summary>
     /// <param name="lane">Whose <see cref="TransmissionLane.Request"/> and buffer are filled.</param>
+    /// <param name="leads">Whether it has the lead.</param>
     /// <returns>False when there is none any more.</returns>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    internal async ValueTask<bool> ReceiveAsync(TransmissionLane lane)
+    internal bool Receive(TransmissionLane lane, bool leads)
     {
-        await _receiving.TakeAsync(lane.Turn);
+        if (!leads)
+        {
+            TakeLead(lane);
+        }
+
+        bool received = false;
         try
         {
-            while (!_ended)
+            while (!_ended && !received)
             {
-                if (!await Wire.TryReceiveAsync(lane.Header))
+                if (!Wire.TryReceive(lane.Header))
                 {
                     _ended = true;
                 }
-                else if (!NbdRequest.TryRead(lane.Header.Span, out NbdRequest request))
+                else if (!NbdRequest.TryRead(lane.Header, out NbdRequest request))
                 {
                     throw new NbdProtocolException("no command where one was due");
                 }
@@ -84,57 +94,117 @@ internal sealed class Transmission
                 {
                     _ended = true;
                 }
-                else if (await lane.AcceptAsync(request))
+                else
                 {
-                    MakeLaneIfAllAreBusy();
-                    return true;
+                    received = lane.Accept(request);
                 }
             }
 
-            return false;
+            return received;
         }
         catch
         {
-            _ended = true; // before the next in line looks: nobody knows where a command would begin
+            _ended = true; // before the next looks: nobody knows where a command would begin
             throw;
         }
         finally
         {
-            _receiving.Release();
+            PassLead();
         }
     }
 
-    /// <summary>Ends it for all lanes, after something broke.</summary>
-    internal ValueTask BreakAsync()
+    private void Work(TransmissionLane lane)
     {
-        _ended = true;
-        return Wire.BreakAsync();
-    }
-
-    private void MakeLaneIfAllAreBusy()
-    {
-        if (!_receiving.HasWaiters)
+        try
         {
-            MakeLane();
+            lane.Run(_pieces);
         }
-    }
-
-    private void MakeLane()
-    {
-        lock (_gate)
+#pragma warning disable CA1031 // it ends this connection, whatever it is, and the session's thread throws it
+        catch (Exception failure)
+#pragma warning restore CA1031
         {
-            if (_lanes.Count < MaxLanes)
+            Break(failure);
+        }
+        finally
+        {
+            lock (_gate)
             {
-                _lanes.Add(Task.Run(() => new TransmissionLane(this).RunAsync(_pieces)));
+                _working--;
+                Monitor.PulseAll(_gate);
             }
         }
     }
 
-    private Task[] Lanes()
+    private void Break(Exception failure)
     {
         lock (_gate)
         {
-            return [.. _lanes];
+            _failure ??= ExceptionDispatchInfo.Capture(failure);
+        }
+
+        _ended = true;
+        Wire.CutOff(failure.Message);
+    }
+
+    private void TakeLead(TransmissionLane lane)
+    {
+        lock (_gate)
+        {
+            if (!_isLed)
+            {
+                _isLed = true;
+                return;
+            }
+
+            _idle.Push(lane);
+        }
+
+        lane.Lead.Await();
+    }
+
+    /// <summary>Gives the lead to an idle lane, or to a new one; at the end one after the other gets it, to see that it is the end.</summary>
+    private void PassLead()
+    {
+        TransmissionLane? next;
+        bool isNew = false;
+        lock (_gate)
+        {
+            if (!_idle.TryPop(out next) && !_ended && _made < MaxLanes)
+            {
+                (next, isNew) = (new TransmissionLane(this), true);
+                _made++;
+                _working++;
+            }
+
+            _isLed = next is not null;
+        }
+
+        if (isNew)
+        {
+            Begin(next!);
+        }
+        else
+        {
+            next?.Lead.Give();
+        }
+    }
+
+    /// <summary>Starts a lane, which leads.</summary>
+    private void Begin(TransmissionLane lane)
+    {
+        try
+        {
+            new Thread(() => Work(lane)) { IsBackground = true, Name = "nbd lane" }.Start();
+        }
+        catch (OutOfMemoryException)
+        {
+            lock (_gate)
+            {
+                _made = MaxLanes; // the system has no thread for another: those there are go on
+                _working--;
+            }
+
+            PassLead();
         }
     }
 }
