@@ -9,15 +9,25 @@ namespace Quench.Exports.Nbd;
 /// own buffer, and hands the lead on before it serves it. A lane is made when all others are busy. So commands run side by side, memory is bounded, and a
 /// command costs no allocation and at most one wake-up.
 /// </summary>
+/// <remarks>
+/// Waking a lane costs more than a quick device takes for a command. So while the device is quick, only as many lanes serve as keep the processors busy; then
+/// nobody leads, and who is through with a command takes the next one itself. A device that is slow gets all lanes: what it wants is a deep queue.
+/// </remarks>
 internal sealed class Transmission
 {
     private const int MaxLanes = 16;
+    private const int LanesEachProcessor = 4; // of 2, 4, 8 and 16 lanes on two processors 8 were best (docs/performance.md)
+    private const int SlowStreak = 64;        // commands without a quick one among them, after which a device counts as slow: one that waited for a processor proves nothing
+
+    private static readonly int s_lanesForQuick = Math.Min(MaxLanes, LanesEachProcessor * Environment.ProcessorCount);
 
     private readonly AlignedBufferPool _pieces;
     private readonly object _gate = new(); // guards all below
     private readonly Stack<TransmissionLane> _idle = new(MaxLanes); // they wait for the lead; who went last is called first, its memory is warm
     private int _made;
-    private int _working; // lanes that have not left
+    private int _working;   // lanes that have not left
+    private int _serving;   // lanes with a command
+    private int _slowCount; // commands since the last quick one
     private bool _isLed;
     private ExceptionDispatchInfo? _failure; // what broke first
     private volatile bool _ended; // the client has left, or something broke; never false again
@@ -68,13 +78,13 @@ internal sealed class Transmission
 
     /// <summary>Receives a command for a lane, which waits for the lead if it has not got it, and hands the lead on.</summary>
     /// <param name="lane">Whose <see cref="TransmissionLane.Request"/> and buffer are filled.</param>
-    /// <param name="leads">Whether it has the lead.</param>
+    /// <param name="leads">Whether it has the lead; otherwise it has served a command.</param>
     /// <returns>False when there is none any more.</returns>
     internal bool Receive(TransmissionLane lane, bool leads)
     {
-        if (!leads)
+        if (!leads && !TryTakeLead(lane))
         {
-            TakeLead(lane);
+            lane.Lead.Await();
         }
 
         bool received = false;
@@ -109,7 +119,7 @@ internal sealed class Transmission
         }
         finally
         {
-            PassLead();
+            PassLead(received);
         }
     }
 
@@ -127,11 +137,25 @@ internal sealed class Transmission
         }
         finally
         {
-            lock (_gate)
-            {
-                _working--;
-                Monitor.PulseAll(_gate);
-            }
+            Leave();
+        }
+    }
+
+    /// <summary>A lane ends. If nobody leads, nobody but it can tell the idle ones.</summary>
+    private void Leave()
+    {
+        bool leads;
+        lock (_gate)
+        {
+            _working--;
+            Monitor.PulseAll(_gate);
+            leads = !_isLed;
+            _isLed = true;
+        }
+
+        if (leads)
+        {
+            PassLead(serves: false);
         }
     }
 
@@ -146,30 +170,36 @@ internal sealed class Transmission
         Wire.CutOff(failure.Message);
     }
 
-    private void TakeLead(TransmissionLane lane)
+    /// <summary>For a lane that has served its command.</summary>
+    /// <returns>False when another leads: the lane waits among the idle ones then.</returns>
+    private bool TryTakeLead(TransmissionLane lane)
     {
         lock (_gate)
         {
-            if (!_isLed)
+            _serving--;
+            _slowCount = lane.WasQuick ? 0 : Math.Min(_slowCount + 1, SlowStreak);
+            if (_isLed)
             {
-                _isLed = true;
-                return;
+                _idle.Push(lane);
+                return false;
             }
 
-            _idle.Push(lane);
+            _isLed = true;
+            return true;
         }
-
-        lane.Lead.Await();
     }
 
-    /// <summary>Gives the lead to an idle lane, or to a new one; at the end one after the other gets it, to see that it is the end.</summary>
-    private void PassLead()
+    /// <summary>Gives the lead to an idle lane, or to a new one, or to nobody; at the end one after the other gets it, to see that it is the end.</summary>
+    /// <param name="serves">Whether the lane that had it has a command to serve.</param>
+    private void PassLead(bool serves)
     {
-        TransmissionLane? next;
+        TransmissionLane? next = null;
         bool isNew = false;
         lock (_gate)
         {
-            if (!_idle.TryPop(out next) && !_ended && _made < MaxLanes)
+            _serving += serves ? 1 : 0;
+            bool enough = _serving >= (_slowCount < SlowStreak ? s_lanesForQuick : MaxLanes);
+            if ((_ended || !enough) && !_idle.TryPop(out next) && !_ended && _made < MaxLanes)
             {
                 (next, isNew) = (new TransmissionLane(this), true);
                 _made++;
@@ -204,7 +234,7 @@ internal sealed class Transmission
                 _working--;
             }
 
-            PassLead();
+            PassLead(serves: false);
         }
     }
 }
