@@ -38,6 +38,12 @@ internal sealed class NbdWire : IDisposable
     /// <summary>Whether what is sent is encrypted.</summary>
     internal bool IsEncrypted => _stream is SslStream;
 
+    /// <summary>Whether something has come that nobody has asked for, as far as is known without asking the system. For who receives.</summary>
+    internal bool HasMore => _reader.HasMore;
+
+    /// <summary>Whether something has come that nobody has asked for. Encryption hides that: then it may be so. For who receives, or would.</summary>
+    internal bool HasWaiting => _reader.HasMore || IsEncrypted || _socket.Available > 0;
+
     /// <summary>Why we have ended the connection; null when we have not.</summary>
     internal string? CutOffBecause => _cutOff;
 

@@ -11,12 +11,14 @@ namespace Quench.Exports.Nbd;
 /// </summary>
 /// <remarks>
 /// Waking a lane costs more than a quick device takes for a command. So while the device is quick, only as many lanes serve as keep the processors busy; then
-/// nobody leads, and who is through with a command takes the next one itself. A device that is slow gets all lanes: what it wants is a deep queue.
+/// nobody leads, and who is through with a command takes the next one itself. Where commands come one by one, that is one lane. A device that is slow gets
+/// all lanes: what it wants is a deep queue.
 /// </remarks>
 internal sealed class Transmission
 {
     private const int MaxLanes = 16;
     private const int LanesEachProcessor = 4; // of 2, 4, 8 and 16 lanes on two processors 8 were best (docs/performance.md)
+    private const int AloneStreak = 16;       // commands that came one by one, after which the next is thought to do so too
     private const int SlowStreak = 64;        // commands without a quick one among them, after which a device counts as slow: one that waited for a processor proves nothing
 
     private static readonly int s_lanesForQuick = Math.Min(MaxLanes, LanesEachProcessor * Environment.ProcessorCount);
@@ -27,7 +29,8 @@ internal sealed class Transmission
     private int _made;
     private int _working;   // lanes that have not left
     private int _serving;   // lanes with a command
-    private int _slowCount; // commands since the last quick one
+    private int _slowCount;  // commands since the last quick one
+    private int _aloneCount; // commands since there were two at once
     private bool _isLed;
     private ExceptionDispatchInfo? _failure; // what broke first
     private volatile bool _ended; // the client has left, or something broke; never false again
@@ -43,6 +46,7 @@ internal sealed class Transmission
     {
         (Wire, Export, Structured, Contexts, Report, _pieces) = (wire, export, structured, contexts, report, pieces);
         Rules = new CommandRules(export, structured, contexts.Count > 0);
+        Replies = new ReplyQueue(wire);
     }
 
     internal NbdWire Wire { get; }
@@ -57,8 +61,7 @@ internal sealed class Transmission
 
     internal CommandRules Rules { get; }
 
-    /// <summary>Who holds it may use <see cref="NbdWire.Send"/>.</summary>
-    internal Lock Sending { get; } = new();
+    internal ReplyQueue Replies { get; }
 
     /// <summary>Serves until all lanes have ended; the caller's thread is one of them. What broke first is thrown then.</summary>
     internal void Run()
@@ -119,7 +122,7 @@ internal sealed class Transmission
         }
         finally
         {
-            PassLead(received);
+            PassLead(received ? lane : null);
         }
     }
 
@@ -155,7 +158,7 @@ internal sealed class Transmission
 
         if (leads)
         {
-            PassLead(serves: false);
+            PassLead(null);
         }
     }
 
@@ -178,6 +181,7 @@ internal sealed class Transmission
         {
             _serving--;
             _slowCount = lane.WasQuick ? 0 : Math.Min(_slowCount + 1, SlowStreak);
+            _aloneCount = lane.SawAnother ? 0 : _aloneCount;
             if (_isLed)
             {
                 _idle.Push(lane);
@@ -190,15 +194,14 @@ internal sealed class Transmission
     }
 
     /// <summary>Gives the lead to an idle lane, or to a new one, or to nobody; at the end one after the other gets it, to see that it is the end.</summary>
-    /// <param name="serves">Whether the lane that had it has a command to serve.</param>
-    private void PassLead(bool serves)
+    /// <param name="serving">The lane that had it, if it has a command to serve.</param>
+    private void PassLead(TransmissionLane? serving)
     {
         TransmissionLane? next = null;
         bool isNew = false;
         lock (_gate)
         {
-            _serving += serves ? 1 : 0;
-            bool enough = _serving >= (_slowCount < SlowStreak ? s_lanesForQuick : MaxLanes);
+            bool enough = serving is not null && IsEnoughWith(serving);
             if ((_ended || !enough) && !_idle.TryPop(out next) && !_ended && _made < MaxLanes)
             {
                 (next, isNew) = (new TransmissionLane(this), true);
@@ -219,6 +222,20 @@ internal sealed class Transmission
         }
     }
 
+    /// <summary>Whether nobody else need receive while this lane serves its command.</summary>
+    private bool IsEnoughWith(TransmissionLane lane)
+    {
+        _serving++;
+        _aloneCount = _serving == 1 && !Wire.HasMore ? Math.Min(_aloneCount + 1, AloneStreak) : 0;
+        if (_slowCount == SlowStreak)
+        {
+            return _serving == MaxLanes;
+        }
+
+        lane.IsAlone = _aloneCount == AloneStreak && lane.HasShortWork;
+        return lane.IsAlone || _serving >= s_lanesForQuick;
+    }
+
     /// <summary>Starts a lane, which leads.</summary>
     private void Begin(TransmissionLane lane)
     {
@@ -234,7 +251,7 @@ internal sealed class Transmission
                 _working--;
             }
 
-            PassLead(serves: false);
+            PassLead(null);
         }
     }
 }

@@ -22,6 +22,8 @@ internal sealed class TransmissionLane(Transmission owner)
 
     private const long MaxStatusRange = 1L << 30; // of more nothing is said at once: a map of it may be long
 
+    private const int ShortWork = 64 * 1024;
+
     // What a quick device takes for a command, with the way to the client: 100 µs, and 1 ns for each byte.
     private const long QuickTicks = 100 * TimeSpan.TicksPerMicrosecond;
     private const long QuickBytesEachTick = 100;
@@ -40,6 +42,16 @@ internal sealed class TransmissionLane(Transmission owner)
     /// <summary>Whether its last command was served as only a quick device allows.</summary>
     internal bool WasQuick { get; private set; }
 
+    /// <summary>Whether nobody leads because it alone has a command; for as long as it serves that.</summary>
+    internal bool IsAlone { get; set; }
+
+    /// <summary>Whether another command had come before its last one was answered, although it was alone.</summary>
+    internal bool SawAnother { get; private set; }
+
+    /// <summary>Whether its command takes no longer than a quick device's answer.</summary>
+    internal bool HasShortWork =>
+        Request.Command is NbdCommand.Read or NbdCommand.Write && Request.Length <= ShortWork && (Request.Flags & NbdCommandFlags.ForceUnitAccess) == 0;
+
     /// <summary>The command that it has received.</summary>
     internal NbdRequest Request { get; private set; }
 
@@ -50,8 +62,10 @@ internal sealed class TransmissionLane(Transmission owner)
         _buffer = lease.Memory;
         for (bool leads = true; owner.Receive(this, leads); leads = false)
         {
+            SawAnother = false;
             long began = Stopwatch.GetTimestamp();
             Serve();
+            IsAlone = false;
             WasQuick = Stopwatch.GetElapsedTime(began).Ticks < QuickTicks + (Request.Length / QuickBytesEachTick);
         }
     }
@@ -220,19 +234,38 @@ internal sealed class TransmissionLane(Transmission owner)
         }
 
         SimpleReply.Write(_buffer.Span[Header..], NbdError.None, Request.Cookie);
-        lock (owner.Sending)
+        ReadOnlySpan<byte> start = _buffer.Span.Slice(Header, SimpleReply.Size + length);
+        if (length == Request.Length)
         {
-            _wire.Send(_buffer.Span.Slice(Header, SimpleReply.Size + length));
+            Send(start);
+        }
+        else
+        {
+            SendInParts(start);
+        }
+    }
+
+    private void SendInParts(ReadOnlySpan<byte> start)
+    {
+        owner.Replies.Take();
+        try
+        {
+            _wire.Send(start);
             for (uint done = PieceSize; done < Request.Length; done += PieceSize)
             {
                 Span<byte> piece = Piece(done);
                 if (Work(NbdCommand.Read, new Extent((long)Request.Offset + done, piece.Length)) != NbdError.None)
                 {
-                    throw new IOException("a read failed in the middle of its answer");
+                    _wire.CutOff("a read failed in the middle of its answer"); // before anybody sends behind it
+                    return;
                 }
 
                 _wire.Send(piece);
             }
+        }
+        finally
+        {
+            owner.Replies.Release();
         }
     }
 
@@ -262,10 +295,8 @@ internal sealed class TransmissionLane(Transmission owner)
     /// <summary>Sends one message whole.</summary>
     private void Send(ReadOnlySpan<byte> message)
     {
-        lock (owner.Sending)
-        {
-            _wire.Send(message);
-        }
+        SawAnother |= IsAlone && _wire.HasWaiting; // before the answer: what comes then is its echo
+        owner.Replies.Send(message);
     }
 
     /// <summary>Where the next piece of the command's data lies when so many bytes are done.</summary>
