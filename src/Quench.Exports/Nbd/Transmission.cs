@@ -10,9 +10,10 @@ namespace Quench.Exports.Nbd;
 /// command costs no allocation and at most one wake-up.
 /// </summary>
 /// <remarks>
-/// Waking a lane costs more than a quick device takes for a command. So while the device is quick, only as many lanes serve as keep the processors busy; then
-/// nobody leads, and who is through with a command takes the next one itself. Where commands come one by one, that is one lane. A device that is slow gets
-/// all lanes: what it wants is a deep queue.
+/// Waking a lane costs more than a quick device takes for a command. So while the device is quick, a lane with short work keeps the lead for when it is
+/// through, where commands come one by one, or where another serves as well and nothing more has come yet; and no more lanes serve than keep the
+/// processors busy. A client with many commands in flight finds them all served: each receiving takes all that has come, and what is more than one wakes
+/// others. A device that is slow gets all lanes: what it wants is a deep queue.
 /// </remarks>
 internal sealed class Transmission
 {
@@ -233,7 +234,7 @@ internal sealed class Transmission
         }
 
         lane.IsAlone = _aloneCount == AloneStreak && lane.HasShortWork;
-        return lane.IsAlone || _serving >= s_lanesForQuick;
+        return lane.IsAlone || _serving >= s_lanesForQuick || (_serving > 1 && !Wire.HasMore && lane.HasShortWork);
     }
 
     /// <summary>Starts a lane, which leads.</summary>
