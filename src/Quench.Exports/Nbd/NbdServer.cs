@@ -18,10 +18,13 @@ public sealed class NbdServer : IAsyncDisposable
     private const int Backlog = 512;
     private const int LooksWithinLimit = 4;
 
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100); // at least so often
+
     private readonly NbdServerOptions _options;
     private readonly Socket _listener;
     private readonly string? _path; // of the Unix socket, removed at the end
     private readonly AlignedBufferPool _pieces = new(TransmissionLane.PieceOffset + TransmissionLane.PieceSize, maxRetained: 64);
+    private readonly ServingLanes _serving = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _accepting;
     private readonly ITimer _looking; // at the clients, a few times within the shortest of their limits
@@ -35,7 +38,8 @@ public sealed class NbdServer : IAsyncDisposable
         EndPoint = listener.LocalEndPoint!;
         _accepting = Task.Run(AcceptAsync);
         TimeSpan shortest = options.StallLimit < options.HandshakeLimit ? options.StallLimit : options.HandshakeLimit;
-        _looking = options.Clock.CreateTimer(static server => ((NbdServer)server!).Look(), this, shortest / LooksWithinLimit, shortest / LooksWithinLimit);
+        TimeSpan each = shortest / LooksWithinLimit < s_look ? shortest / LooksWithinLimit : s_look;
+        _looking = options.Clock.CreateTimer(static server => ((NbdServer)server!).Look(), this, each, each);
     }
 
     /// <summary>Where it listens; for TCP with the port that it got.</summary>
@@ -160,7 +164,7 @@ public sealed class NbdServer : IAsyncDisposable
 
     private void Begin(Socket socket)
     {
-        Connection connection = new(new NbdSession(socket, _options, _pieces));
+        Connection connection = new(new NbdSession(socket, _options, _pieces, _serving));
         lock (_gate)
         {
             if (_connections.Count >= _options.MaxConnections && !TryMakeRoom())

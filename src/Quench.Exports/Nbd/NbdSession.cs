@@ -7,7 +7,7 @@ namespace Quench.Exports.Nbd;
 /// One client from its first byte to its last: greeting and options, one after the other (Handshake), then commands, many at once (Transmission).
 /// It has a thread of its own for all of its life, and in transmission those of its lanes.
 /// </summary>
-internal sealed partial class NbdSession(Socket connection, NbdServerOptions options, AlignedBufferPool pieces) : IDisposable
+internal sealed partial class NbdSession(Socket connection, NbdServerOptions options, AlignedBufferPool pieces, ServingLanes everywhere) : IDisposable
 {
     private const int Choosing = 0;
     private const int Transmitting = 1;
@@ -15,6 +15,7 @@ internal sealed partial class NbdSession(Socket connection, NbdServerOptions opt
 
     private readonly long _began = options.Clock.GetTimestamp();
     private readonly NbdWire _wire = new(connection, options.Clock);
+    private volatile Transmission? _transmission; // null before
     private NbdExport? _export;          // null until one is chosen
     private bool _structured;            // whether the client takes structured replies
     private int _phase;                  // Choosing, then one of the others for good: who is first decides
@@ -35,7 +36,8 @@ internal sealed partial class NbdSession(Socket connection, NbdServerOptions opt
 
         if (Negotiate() && Interlocked.CompareExchange(ref _phase, Transmitting, Choosing) == Choosing)
         {
-            new Transmission(_wire, _export!, _structured, _chosen, pieces, options.Report).Run();
+            _transmission = new Transmission(_wire, _export!, _structured, _chosen, pieces, everywhere, options.Report);
+            _transmission.Run();
         }
     }
 
@@ -58,6 +60,7 @@ internal sealed partial class NbdSession(Socket connection, NbdServerOptions opt
         if (Volatile.Read(ref _phase) == Transmitting)
         {
             _wire.CutOffIfStalled(options.StallLimit);
+            _transmission?.Look();
         }
         else if (options.Clock.GetElapsedTime(_began) > options.HandshakeLimit)
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using Quench.Blocks.Buffers;
 using Quench.Exports.Nbd.Wire;
@@ -9,30 +10,20 @@ namespace Quench.Exports.Nbd;
 /// own buffer, and hands the lead on before it serves it. A lane is made when all others are busy. So commands run side by side, memory is bounded, and a
 /// command costs no allocation and at most one wake-up.
 /// </summary>
-/// <remarks>
-/// Waking a lane costs more than a quick device takes for a command. So while the device is quick, a lane with short work keeps the lead for when it is
-/// through, where commands come one by one, or where another serves as well and nothing more has come yet; and no more lanes serve than keep the
-/// processors busy. A client with many commands in flight finds them all served: each receiving takes all that has come, and what is more than one wakes
-/// others. A device that is slow gets all lanes: what it wants is a deep queue.
-/// </remarks>
 internal sealed class Transmission
 {
     private const int MaxLanes = 16;
-    private const int LanesEachProcessor = 4; // of 2, 4, 8 and 16 lanes on two processors 8 were best (docs/performance.md)
-    private const int AloneStreak = 16;       // commands that came one by one, after which the next is thought to do so too
-    private const int SlowStreak = 64;        // commands without a quick one among them, after which a device counts as slow: one that waited for a processor proves nothing
 
-    private static readonly int s_lanesForQuick = Math.Min(MaxLanes, LanesEachProcessor * Environment.ProcessorCount);
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(50); // with lanes that do not get through
 
     private readonly AlignedBufferPool _pieces;
     private readonly object _gate = new(); // guards all below
     private readonly Stack<TransmissionLane> _idle = new(MaxLanes); // they wait for the lead; who went last is called first, its memory is warm
+    private readonly LanePolicy _policy;
     private int _made;
-    private int _working;   // lanes that have not left
-    private int _serving;   // lanes with a command
-    private int _slowCount;  // commands since the last quick one
-    private int _aloneCount; // commands since there were two at once
+    private int _working; // lanes that have not left
     private bool _isLed;
+    private long _openSince; // when the lead was last given to nobody
     private ExceptionDispatchInfo? _failure; // what broke first
     private volatile bool _ended; // the client has left, or something broke; never false again
 
@@ -42,12 +33,15 @@ internal sealed class Transmission
     /// <param name="structured">Whether it takes structured replies.</param>
     /// <param name="contexts">What it may ask about, by id from 1.</param>
     /// <param name="pieces">The lanes' buffers.</param>
+    /// <param name="everywhere">The lanes of all connections.</param>
     /// <param name="report">Told about a device's failures.</param>
-    internal Transmission(NbdWire wire, NbdExport export, bool structured, IReadOnlyList<INbdContext> contexts, AlignedBufferPool pieces, Action<string> report)
+    internal Transmission(
+        NbdWire wire, NbdExport export, bool structured, IReadOnlyList<INbdContext> contexts, AlignedBufferPool pieces, ServingLanes everywhere, Action<string> report)
     {
-        (Wire, Export, Structured, Contexts, Report, _pieces) = (wire, export, structured, contexts, report, pieces);
+        (Wire, Export, Structured, Contexts, Report, Everywhere, _pieces) = (wire, export, structured, contexts, report, everywhere, pieces);
         Rules = new CommandRules(export, structured, contexts.Count > 0);
         Replies = new ReplyQueue(wire);
+        _policy = new LanePolicy(MaxLanes, everywhere);
     }
 
     internal NbdWire Wire { get; }
@@ -61,6 +55,8 @@ internal sealed class Transmission
     internal Action<string> Report { get; }
 
     internal CommandRules Rules { get; }
+
+    internal ServingLanes Everywhere { get; }
 
     internal ReplyQueue Replies { get; }
 
@@ -78,6 +74,26 @@ internal sealed class Transmission
         }
 
         _failure?.Throw();
+    }
+
+    /// <summary>
+    /// Sees to it that commands are received although those who serve do not get through: a device hangs, or a client first says all it has to say and
+    /// takes its answers then. Called now and then; never waits.
+    /// </summary>
+    internal void Look()
+    {
+        lock (_gate)
+        {
+            if (_isLed || _ended || Stopwatch.GetElapsedTime(_openSince) < s_patience)
+            {
+                return;
+            }
+
+            _isLed = true;
+            _policy.CountAsSlow();
+        }
+
+        PassLead(null);
     }
 
     /// <summary>Receives a command for a lane, which waits for the lead if it has not got it, and hands the lead on.</summary>
@@ -180,9 +196,7 @@ internal sealed class Transmission
     {
         lock (_gate)
         {
-            _serving--;
-            _slowCount = lane.WasQuick ? 0 : Math.Min(_slowCount + 1, SlowStreak);
-            _aloneCount = lane.SawAnother ? 0 : _aloneCount;
+            _policy.End(lane);
             if (_isLed)
             {
                 _idle.Push(lane);
@@ -202,7 +216,7 @@ internal sealed class Transmission
         bool isNew = false;
         lock (_gate)
         {
-            bool enough = serving is not null && IsEnoughWith(serving);
+            bool enough = serving is not null && _policy.Begin(serving, Wire.HasMore);
             if ((_ended || !enough) && !_idle.TryPop(out next) && !_ended && _made < MaxLanes)
             {
                 (next, isNew) = (new TransmissionLane(this), true);
@@ -211,6 +225,7 @@ internal sealed class Transmission
             }
 
             _isLed = next is not null;
+            _openSince = _isLed ? _openSince : Stopwatch.GetTimestamp();
         }
 
         if (isNew)
@@ -221,20 +236,6 @@ internal sealed class Transmission
         {
             next?.Lead.Give();
         }
-    }
-
-    /// <summary>Whether nobody else need receive while this lane serves its command.</summary>
-    private bool IsEnoughWith(TransmissionLane lane)
-    {
-        _serving++;
-        _aloneCount = _serving == 1 && !Wire.HasMore ? Math.Min(_aloneCount + 1, AloneStreak) : 0;
-        if (_slowCount == SlowStreak)
-        {
-            return _serving == MaxLanes;
-        }
-
-        lane.IsAlone = _aloneCount == AloneStreak && lane.HasShortWork;
-        return lane.IsAlone || _serving >= s_lanesForQuick || (_serving > 1 && !Wire.HasMore && lane.HasShortWork);
     }
 
     /// <summary>Starts a lane, which leads.</summary>

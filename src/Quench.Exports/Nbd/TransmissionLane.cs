@@ -48,9 +48,10 @@ internal sealed class TransmissionLane(Transmission owner)
     /// <summary>Whether another command had come before its last one was answered, although it was alone.</summary>
     internal bool SawAnother { get; private set; }
 
-    /// <summary>Whether its command takes no longer than a quick device's answer.</summary>
-    internal bool HasShortWork =>
-        Request.Command is NbdCommand.Read or NbdCommand.Write && Request.Length <= ShortWork && (Request.Flags & NbdCommandFlags.ForceUnitAccess) == 0;
+    /// <summary>What its command is for a device.</summary>
+    internal LaneWork Work =>
+        Request.Command is not (NbdCommand.Read or NbdCommand.Write) || (Request.Flags & NbdCommandFlags.ForceUnitAccess) != 0 ? LaneWork.Other
+        : Request.Length <= ShortWork ? LaneWork.Short : LaneWork.Large;
 
     /// <summary>The command that it has received.</summary>
     internal NbdRequest Request { get; private set; }
@@ -62,8 +63,8 @@ internal sealed class TransmissionLane(Transmission owner)
         _buffer = lease.Memory;
         for (bool leads = true; owner.Receive(this, leads); leads = false)
         {
-            SawAnother = false;
             long began = Stopwatch.GetTimestamp();
+            SawAnother = false;
             Serve();
             IsAlone = false;
             WasQuick = Stopwatch.GetElapsedTime(began).Ticks < QuickTicks + (Request.Length / QuickBytesEachTick);
@@ -96,7 +97,7 @@ internal sealed class TransmissionLane(Transmission owner)
         {
             Span<byte> piece = Piece(done);
             _wire.Receive(piece);
-            error = error != NbdError.None ? error : Work(NbdCommand.Write, new Extent((long)Request.Offset + done, piece.Length));
+            error = error != NbdError.None ? error : Do(NbdCommand.Write, new Extent((long)Request.Offset + done, piece.Length));
         }
 
         Reply(error == NbdError.None ? Settle() : error);
@@ -133,7 +134,7 @@ internal sealed class TransmissionLane(Transmission owner)
     {
         Extent range = new((long)Request.Offset, Request.Length);
         bool writesZeros = Request.Command == NbdCommand.WriteZeroes && (Request.Flags & NbdCommandFlags.NoHole) != 0;
-        NbdError error = writesZeros ? WriteZeros(range) : Work(Request.Command, range);
+        NbdError error = writesZeros ? WriteZeros(range) : Do(Request.Command, range);
         Reply(error == NbdError.None ? Settle() : error);
     }
 
@@ -144,7 +145,7 @@ internal sealed class TransmissionLane(Transmission owner)
         NbdError error = NbdError.None;
         for (long done = 0; done < range.Length && error == NbdError.None; done += PieceSize)
         {
-            error = Work(NbdCommand.Write, new Extent(range.Offset + done, Math.Min(PieceSize, range.Length - done)));
+            error = Do(NbdCommand.Write, new Extent(range.Offset + done, Math.Min(PieceSize, range.Length - done)));
         }
 
         return error;
@@ -153,12 +154,13 @@ internal sealed class TransmissionLane(Transmission owner)
     /// <summary>Makes durable what a client wants to be durable before it hears of it.</summary>
     private NbdError Settle() =>
         (Request.Flags & NbdCommandFlags.ForceUnitAccess) != 0 && Request.Command != NbdCommand.Flush
-            ? Work(NbdCommand.Flush, default)
+            ? Do(NbdCommand.Flush, default)
             : NbdError.None;
 
     /// <summary>Does something to the device; reads and writes with the start of the buffer's data. Its failures are the client's to hear, not the connection's end.</summary>
-    private NbdError Work(NbdCommand command, Extent range)
+    private NbdError Do(NbdCommand command, Extent range)
     {
+        owner.Everywhere.Begin();
         try
         {
             _call.Wait(BeginAsync(command, range));
@@ -167,6 +169,10 @@ internal sealed class TransmissionLane(Transmission owner)
         catch (Exception failure) when (IsTheDevices(failure))
         {
             return Tell(failure);
+        }
+        finally
+        {
+            owner.Everywhere.End();
         }
     }
 
@@ -204,7 +210,7 @@ internal sealed class TransmissionLane(Transmission owner)
             int length = Piece(done).Length;
             long offset = (long)Request.Offset + done;
             done += (uint)length;
-            NbdError error = Work(NbdCommand.Read, new Extent(offset, length));
+            NbdError error = Do(NbdCommand.Read, new Extent(offset, length));
             if (error != NbdError.None)
             {
                 Reply(error);
@@ -226,7 +232,7 @@ internal sealed class TransmissionLane(Transmission owner)
     {
         const int Header = PieceOffset - SimpleReply.Size;
         int length = Piece(0).Length;
-        NbdError error = Work(NbdCommand.Read, new Extent((long)Request.Offset, length));
+        NbdError error = Do(NbdCommand.Read, new Extent((long)Request.Offset, length));
         if (error != NbdError.None)
         {
             Reply(error);
@@ -254,7 +260,7 @@ internal sealed class TransmissionLane(Transmission owner)
             for (uint done = PieceSize; done < Request.Length; done += PieceSize)
             {
                 Span<byte> piece = Piece(done);
-                if (Work(NbdCommand.Read, new Extent((long)Request.Offset + done, piece.Length)) != NbdError.None)
+                if (Do(NbdCommand.Read, new Extent((long)Request.Offset + done, piece.Length)) != NbdError.None)
                 {
                     _wire.CutOff("a read failed in the middle of its answer"); // before anybody sends behind it
                     return;
@@ -301,4 +307,17 @@ internal sealed class TransmissionLane(Transmission owner)
 
     /// <summary>Where the next piece of the command's data lies when so many bytes are done.</summary>
     private Span<byte> Piece(uint done) => _buffer.Span.Slice(PieceOffset, (int)Math.Min(PieceSize, Request.Length - done));
+}
+
+/// <summary>What a command is for a device, as far as it says how long it takes.</summary>
+internal enum LaneWork
+{
+    /// <summary>A small read or write.</summary>
+    Short,
+
+    /// <summary>A large one.</summary>
+    Large,
+
+    /// <summary>What may wait for a medium, or work on much of it.</summary>
+    Other,
 }

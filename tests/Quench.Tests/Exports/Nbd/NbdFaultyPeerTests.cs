@@ -202,6 +202,35 @@ public sealed class NbdFaultyPeerTests : IDisposable
     }
 
     [Fact(Timeout = Limit)]
+    public async Task A_client_that_says_all_before_it_takes_an_answer_is_served()
+    {
+        const int Each = 1 << 20; // more than a socket holds, so that its answer waits for the client
+        await using NbdExport export = NbdExport.Writable("", "", await NewDeviceAsync());
+        await using NbdServer server = Serve(export);
+        using RawClient client = await RawClient.ConnectAsync(server.EndPoint, Token);
+        await client.GoAsync("", Token);
+        for (int i = 0; i < 100; i++)
+        {
+            await client.CommandAsync(0, 0, 512, Token); // one by one: the server gets used to that
+            await client.SimpleAsync(Token);
+            await client.ReadAsync(512, Token);
+        }
+
+        await client.CommandAsync(0, 0, Each, Token, cookie: 1);
+        await client.CommandAsync(0, 0, Each, Token, cookie: 1);
+        await client.CommandAsync(1, 2 * Each, Each, Token, data: _content[..Each], cookie: 2); // it is sent whole before an answer is taken
+        for (int left = 3; left > 0; left--)
+        {
+            (uint error, ulong cookie) = await client.SimpleAsync(Token);
+            Assert.Equal(0u, error);
+            if (cookie == 1)
+            {
+                Assert.Equal(_content[..Each], await client.ReadAsync(Each, Token));
+            }
+        }
+    }
+
+    [Fact(Timeout = Limit)]
     public async Task An_answer_that_can_not_be_finished_ends_its_connection_and_nothing_is_sent_behind_it()
     {
         const int Piece = 256 * 1024;
