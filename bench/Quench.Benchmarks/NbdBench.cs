@@ -8,12 +8,8 @@ namespace Quench.Benchmarks;
 /// <summary>Serves a raw file over NBD as `quench serve volume` serves a device, so that the server alone is measured.</summary>
 internal static class NbdBench
 {
-    private const int Lanes = 32; // as the command line does: lanes block on the disk
-
     internal static async Task<int> ServeAsync(string file, string socket)
     {
-        ThreadPool.GetMinThreads(out int workers, out int ports);
-        ThreadPool.SetMinThreads(Math.Max(workers, Lanes), ports);
         TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
         using PosixSignalRegistration end = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
         {

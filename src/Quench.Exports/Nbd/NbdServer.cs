@@ -16,13 +16,18 @@ namespace Quench.Exports.Nbd;
 public sealed class NbdServer : IAsyncDisposable
 {
     private const int Backlog = 512;
+    private const int LooksWithinLimit = 4;
+
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100); // at least so often
 
     private readonly NbdServerOptions _options;
     private readonly Socket _listener;
     private readonly string? _path; // of the Unix socket, removed at the end
     private readonly AlignedBufferPool _pieces = new(TransmissionLane.PieceOffset + TransmissionLane.PieceSize, maxRetained: 64);
+    private readonly ServingLanes _serving = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _accepting;
+    private readonly ITimer _looking; // at the clients, a few times within the shortest of their limits
 
     private readonly Lock _gate = new(); // guards the one below
     private readonly List<Connection> _connections = []; // oldest first
@@ -32,6 +37,9 @@ public sealed class NbdServer : IAsyncDisposable
         (_listener, _path, _options) = (listener, path, options);
         EndPoint = listener.LocalEndPoint!;
         _accepting = Task.Run(AcceptAsync);
+        TimeSpan shortest = options.StallLimit < options.HandshakeLimit ? options.StallLimit : options.HandshakeLimit;
+        TimeSpan each = shortest / LooksWithinLimit < s_look ? shortest / LooksWithinLimit : s_look;
+        _looking = options.Clock.CreateTimer(static server => ((NbdServer)server!).Look(), this, each, each);
     }
 
     /// <summary>Where it listens; for TCP with the port that it got.</summary>
@@ -92,6 +100,7 @@ public sealed class NbdServer : IAsyncDisposable
         _listener.Dispose();
         await _accepting;
         await EndSessionsAsync();
+        await _looking.DisposeAsync();
         if (_path is not null)
         {
             File.Delete(_path);
@@ -109,6 +118,11 @@ public sealed class NbdServer : IAsyncDisposable
             left = [.. _connections];
         }
 
+        foreach (Connection connection in left)
+        {
+            connection.Session.Stop();
+        }
+
         Task all = Task.WhenAll(left.Select(connection => connection.Ended.Task));
         try
         {
@@ -118,7 +132,7 @@ public sealed class NbdServer : IAsyncDisposable
         {
             foreach (Connection connection in left)
             {
-                connection.Socket.Dispose();
+                connection.Session.CutOff("the server stops, and what was in work did not end in time");
             }
 
             await all;
@@ -150,61 +164,86 @@ public sealed class NbdServer : IAsyncDisposable
 
     private void Begin(Socket socket)
     {
-        Connection connection = new(socket, new NbdSession(new NetworkStream(socket, ownsSocket: true), _options, _pieces, _stopping.Token));
+        Connection connection = new(new NbdSession(socket, _options, _pieces, _serving));
         lock (_gate)
         {
             if (_connections.Count >= _options.MaxConnections && !TryMakeRoom())
             {
                 _options.Report($"a connection was refused: there are {_connections.Count}");
-                socket.Dispose();
+                connection.Session.Dispose();
                 return;
             }
 
             _connections.Add(connection);
         }
 
-        _ = Task.Run(() => ServeAsync(connection));
+        try
+        {
+            new Thread(() => Serve(connection)) { IsBackground = true, Name = "nbd session" }.Start();
+        }
+        catch (OutOfMemoryException)
+        {
+            _options.Report("a connection was refused: the system has no thread for it");
+            connection.Session.Dispose();
+            End(connection);
+        }
     }
 
-    /// <summary>Closes the connection that has been longest without choosing an export: so those that never will can't keep others out.</summary>
+    /// <summary>Ends the connection that has been longest without choosing an export: so those that never will can't keep others out.</summary>
     private bool TryMakeRoom()
     {
-        Connection? oldest = _connections.Find(connection => connection.Session.TrySendAway());
-        oldest?.Socket.Dispose();
+        Connection? oldest = _connections.Find(connection => connection.Session.TrySendAway("others came while it chose no export"));
         return oldest is not null && _connections.Remove(oldest);
     }
 
-    /// <summary>Serves one client. Whatever ends it ends only it.</summary>
-    private async Task ServeAsync(Connection connection)
+    /// <summary>Holds every client to the limits.</summary>
+    private void Look()
     {
-        try
+        lock (_gate)
         {
-            await using NbdSession session = connection.Session;
-            if (connection.Socket.AddressFamily != AddressFamily.Unix)
+            foreach (Connection connection in _connections)
             {
-                connection.Socket.NoDelay = true;
+                connection.Session.Look();
             }
-
-            await session.RunAsync();
-        }
-        catch (Exception failure) when (failure is NbdProtocolException or IOException or SocketException or OperationCanceledException
-            or ObjectDisposedException or AuthenticationException or InvalidOperationException)
-        {
-            _options.Report($"a connection ended: {failure.Message}");
-        }
-        finally
-        {
-            connection.Socket.Dispose();
-            lock (_gate)
-            {
-                _connections.Remove(connection);
-            }
-
-            connection.Ended.SetResult();
         }
     }
 
-    private sealed record Connection(Socket Socket, NbdSession Session)
+    /// <summary>Serves one client. Whatever ends it ends only it.</summary>
+    private void Serve(Connection connection)
+    {
+        string? because = null;
+        try
+        {
+            using NbdSession session = connection.Session;
+            session.Run();
+        }
+        catch (Exception failure) when (failure is NbdProtocolException or IOException or SocketException or ObjectDisposedException
+            or AuthenticationException or InvalidOperationException)
+        {
+            because = failure.Message;
+        }
+        finally
+        {
+            if ((connection.Session.CutOffBecause ?? because) is { } told)
+            {
+                _options.Report($"a connection ended: {told}");
+            }
+
+            End(connection);
+        }
+    }
+
+    private void End(Connection connection)
+    {
+        lock (_gate)
+        {
+            _connections.Remove(connection);
+        }
+
+        connection.Ended.SetResult();
+    }
+
+    private sealed record Connection(NbdSession Session)
     {
         internal TaskCompletionSource Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

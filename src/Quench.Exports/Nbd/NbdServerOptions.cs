@@ -12,7 +12,7 @@ public sealed record NbdServerOptions
     public NbdTls? Tls { get; init; }
 
     /// <summary>
-    /// Connections at once, each of which may cost 4 MiB. One more closes the oldest that has not chosen an export yet; when all have, it is closed itself.
+    /// Connections at once, each of which may cost 4 MiB and 16 threads. One more closes the oldest that has not chosen an export yet; when all have, it is closed itself.
     /// </summary>
     public int MaxConnections { get; init; } = 16;
 

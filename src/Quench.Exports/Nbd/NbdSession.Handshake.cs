@@ -17,13 +17,13 @@ internal sealed partial class NbdSession
 
     /// <summary>Agrees with the client on an export.</summary>
     /// <returns>False when it leaves instead.</returns>
-    private async Task<bool> NegotiateAsync(CancellationToken cancellationToken)
+    private bool Negotiate()
     {
-        bool noZeroes = await GreetAsync(cancellationToken);
+        bool noZeroes = Greet();
         byte[] header = new byte[OptionRequest.Size];
         for (int i = 0; i < MaxOptions; i++)
         {
-            if (!await _reader.TryReadAsync(header, cancellationToken))
+            if (!_wire.TryReceive(header))
             {
                 return false;
             }
@@ -34,8 +34,8 @@ internal sealed partial class NbdSession
             }
 
             byte[] data = new byte[request.Length];
-            await _reader.ReadAsync(data, cancellationToken);
-            switch (await AnswerAsync(request.Option, data, noZeroes, cancellationToken))
+            _wire.Receive(data);
+            switch (Answer(request.Option, data, noZeroes))
             {
                 case Next.Transmission:
                     return true;
@@ -54,47 +54,47 @@ internal sealed partial class NbdSession
         End,
     }
 
-    private async ValueTask<bool> GreetAsync(CancellationToken cancellationToken)
+    private bool Greet()
     {
         byte[] greeting = new byte[Greeting.Size];
         Greeting.Write(greeting);
-        await _stream.WriteAsync(greeting, cancellationToken);
+        _wire.Send(greeting);
         byte[] answer = new byte[Greeting.AnswerSize];
-        await _reader.ReadAsync(answer, cancellationToken);
+        _wire.Receive(answer);
         uint flags = BinaryPrimitives.ReadUInt32BigEndian(answer);
         return (flags & ~(Greeting.FixedNewstyle | Greeting.NoZeroes)) == 0
             ? (flags & Greeting.NoZeroes) != 0
             : throw new NbdProtocolException($"client flags 0x{flags:x} that the server did not offer");
     }
 
-    private async ValueTask<Next> AnswerAsync(NbdOption option, byte[] data, bool noZeroes, CancellationToken cancellationToken)
+    private Next Answer(NbdOption option, byte[] data, bool noZeroes)
     {
         if (option == NbdOption.Abort)
         {
-            await ReplyAsync(option, NbdOptionReply.Ack, default, cancellationToken);
+            Reply(option, NbdOptionReply.Ack, default);
             return Next.End;
         }
 
-        if (options.Tls is not null && _stream is not System.Net.Security.SslStream && option != NbdOption.StartTls)
+        if (options.Tls is not null && !_wire.IsEncrypted && option != NbdOption.StartTls)
         {
             return option == NbdOption.ExportName
                 ? throw new NbdProtocolException("a client that wants an export without encryption")
-                : await RefuseAsync(option, NbdOptionReply.TlsRequired, "encryption is required here", cancellationToken);
+                : Refuse(option, NbdOptionReply.TlsRequired, "encryption is required here");
         }
 
         return option switch
         {
-            NbdOption.ExportName => await ChooseOldAsync(data, noZeroes, cancellationToken),
-            NbdOption.List => await ListAsync(data, cancellationToken),
-            NbdOption.StartTls => await EncryptAsync(data, cancellationToken),
-            NbdOption.Info or NbdOption.Go => await DescribeAsync(option, data, cancellationToken),
-            NbdOption.StructuredReply => await AgreeOnStructuredAsync(data, cancellationToken),
-            NbdOption.ListMetaContext or NbdOption.SetMetaContext => await ContextsAsync(option, data, cancellationToken),
-            _ => await RefuseAsync(option, NbdOptionReply.Unsupported, "not an option of this server", cancellationToken),
+            NbdOption.ExportName => ChooseOld(data, noZeroes),
+            NbdOption.List => List(data),
+            NbdOption.StartTls => Encrypt(data),
+            NbdOption.Info or NbdOption.Go => Describe(option, data),
+            NbdOption.StructuredReply => AgreeOnStructured(data),
+            NbdOption.ListMetaContext or NbdOption.SetMetaContext => Contexts(option, data),
+            _ => Refuse(option, NbdOptionReply.Unsupported, "not an option of this server"),
         };
     }
 
-    private async ValueTask<Next> ChooseOldAsync(byte[] data, bool noZeroes, CancellationToken cancellationToken)
+    private Next ChooseOld(byte[] data, bool noZeroes)
     {
         const int Padding = 124;
         if (!WireText.TryDecode(data, out string name) || Find(name) is not { } export)
@@ -105,15 +105,15 @@ internal sealed partial class NbdSession
         Choose(export);
         byte[] answer = new byte[10 + (noZeroes ? 0 : Padding)];
         WriteSizeAndFlags(answer, export);
-        await _stream.WriteAsync(answer, cancellationToken);
+        _wire.Send(answer);
         return Next.Transmission;
     }
 
-    private async ValueTask<Next> ListAsync(byte[] data, CancellationToken cancellationToken)
+    private Next List(byte[] data)
     {
         if (data.Length > 0)
         {
-            return await RefuseAsync(NbdOption.List, NbdOptionReply.Invalid, "a list takes no data", cancellationToken);
+            return Refuse(NbdOption.List, NbdOptionReply.Invalid, "a list takes no data");
         }
 
         foreach (NbdExport export in options.Exports)
@@ -124,47 +124,49 @@ internal sealed partial class NbdSession
             BinaryPrimitives.WriteInt32BigEndian(body, name.Length);
             name.CopyTo(body, 4);
             description.CopyTo(body, 4 + name.Length);
-            await ReplyAsync(NbdOption.List, NbdOptionReply.Server, body, cancellationToken);
+            Reply(NbdOption.List, NbdOptionReply.Server, body);
         }
 
-        return await AcknowledgeAsync(NbdOption.List, cancellationToken);
+        return Acknowledge(NbdOption.List);
     }
 
-    private async ValueTask<Next> EncryptAsync(byte[] data, CancellationToken cancellationToken)
+    private Next Encrypt(byte[] data)
     {
         if (options.Tls is not { } tls)
         {
-            return await RefuseAsync(NbdOption.StartTls, NbdOptionReply.Policy, "this server does not encrypt", cancellationToken);
+            return Refuse(NbdOption.StartTls, NbdOptionReply.Policy, "this server does not encrypt");
         }
 
-        if (data.Length > 0 || _stream is System.Net.Security.SslStream)
+        if (data.Length > 0 || _wire.IsEncrypted)
         {
-            return await RefuseAsync(NbdOption.StartTls, NbdOptionReply.Invalid, "it takes no data, and is said once", cancellationToken);
+            return Refuse(NbdOption.StartTls, NbdOptionReply.Invalid, "it takes no data, and is said once");
         }
 
-        await ReplyAsync(NbdOption.StartTls, NbdOptionReply.Ack, default, cancellationToken);
-        await StartTlsAsync(tls, cancellationToken);
+        Reply(NbdOption.StartTls, NbdOptionReply.Ack, default);
+        _wire.StartTls(tls);
+        _structured = false; // nothing that was agreed in the clear holds
+        _chosen = [];
         return Next.Option;
     }
 
-    private async ValueTask<Next> DescribeAsync(NbdOption option, byte[] data, CancellationToken cancellationToken)
+    private Next Describe(NbdOption option, byte[] data)
     {
         if (!ExportQuery.TryRead(data, out string name, out List<NbdInfo> wanted))
         {
-            return await RefuseAsync(option, NbdOptionReply.Invalid, "a length does not fit", cancellationToken);
+            return Refuse(option, NbdOptionReply.Invalid, "a length does not fit");
         }
 
         if (Find(name) is not { } export)
         {
-            return await RefuseAsync(option, NbdOptionReply.Unknown, "no such export", cancellationToken);
+            return Refuse(option, NbdOptionReply.Unknown, "no such export");
         }
 
         byte[] answer = new byte[12];
         BinaryPrimitives.WriteUInt16BigEndian(answer, (ushort)NbdInfo.Export);
         WriteSizeAndFlags(answer.AsSpan(2), export);
-        await ReplyAsync(option, NbdOptionReply.Info, answer, cancellationToken);
-        await DescribeMoreAsync(option, export, wanted, cancellationToken);
-        await ReplyAsync(option, NbdOptionReply.Ack, default, cancellationToken);
+        Reply(option, NbdOptionReply.Info, answer);
+        DescribeMore(option, export, wanted);
+        Reply(option, NbdOptionReply.Ack, default);
         if (option == NbdOption.Info)
         {
             return Next.Option;
@@ -174,14 +176,14 @@ internal sealed partial class NbdSession
         return Next.Transmission;
     }
 
-    private async ValueTask DescribeMoreAsync(NbdOption option, NbdExport export, List<NbdInfo> wanted, CancellationToken cancellationToken)
+    private void DescribeMore(NbdOption option, NbdExport export, List<NbdInfo> wanted)
     {
         byte[] sizes = new byte[14];
         BinaryPrimitives.WriteUInt16BigEndian(sizes, (ushort)NbdInfo.BlockSize);
         BinaryPrimitives.WriteInt32BigEndian(sizes.AsSpan(2), MinBlockSize);
         BinaryPrimitives.WriteInt32BigEndian(sizes.AsSpan(6), PreferredBlockSize);
         BinaryPrimitives.WriteInt32BigEndian(sizes.AsSpan(10), CommandRules.MaxPayload);
-        await ReplyAsync(option, NbdOptionReply.Info, sizes, cancellationToken);
+        Reply(option, NbdOptionReply.Info, sizes);
         foreach ((NbdInfo info, string text) in new[] { (NbdInfo.Name, export.Name), (NbdInfo.Description, export.Description) })
         {
             if (wanted.Contains(info))
@@ -189,23 +191,23 @@ internal sealed partial class NbdSession
                 byte[] bytes = new byte[2 + Encoding.UTF8.GetByteCount(text)];
                 BinaryPrimitives.WriteUInt16BigEndian(bytes, (ushort)info);
                 Encoding.UTF8.GetBytes(text, bytes.AsSpan(2));
-                await ReplyAsync(option, NbdOptionReply.Info, bytes, cancellationToken);
+                Reply(option, NbdOptionReply.Info, bytes);
             }
         }
     }
 
-    private async ValueTask<Next> AgreeOnStructuredAsync(byte[] data, CancellationToken cancellationToken)
+    private Next AgreeOnStructured(byte[] data)
     {
         if (data.Length > 0)
         {
-            return await RefuseAsync(NbdOption.StructuredReply, NbdOptionReply.Invalid, "it takes no data", cancellationToken);
+            return Refuse(NbdOption.StructuredReply, NbdOptionReply.Invalid, "it takes no data");
         }
 
         _structured = true;
-        return await AcknowledgeAsync(NbdOption.StructuredReply, cancellationToken);
+        return Acknowledge(NbdOption.StructuredReply);
     }
 
-    private async ValueTask<Next> ContextsAsync(NbdOption option, byte[] data, CancellationToken cancellationToken)
+    private Next Contexts(NbdOption option, byte[] data)
     {
         bool choosing = option == NbdOption.SetMetaContext;
         if (choosing)
@@ -215,12 +217,12 @@ internal sealed partial class NbdSession
 
         if (!_structured || !ContextQuery.TryRead(data, out string name, out List<string> queries))
         {
-            return await RefuseAsync(option, NbdOptionReply.Invalid, "structured replies come first, and lengths must fit", cancellationToken);
+            return Refuse(option, NbdOptionReply.Invalid, "structured replies come first, and lengths must fit");
         }
 
         if (Find(name) is not { } export)
         {
-            return await RefuseAsync(option, NbdOptionReply.Unknown, "no such export", cancellationToken);
+            return Refuse(option, NbdOptionReply.Unknown, "no such export");
         }
 
         List<INbdContext> found = Match(export, queries, choosing);
@@ -229,7 +231,7 @@ internal sealed partial class NbdSession
             byte[] body = new byte[4 + Encoding.UTF8.GetByteCount(found[i].Name)];
             BinaryPrimitives.WriteInt32BigEndian(body, choosing ? i + 1 : 0);
             Encoding.UTF8.GetBytes(found[i].Name, body.AsSpan(4));
-            await ReplyAsync(option, NbdOptionReply.MetaContext, body, cancellationToken);
+            Reply(option, NbdOptionReply.MetaContext, body);
         }
 
         if (choosing)
@@ -237,7 +239,7 @@ internal sealed partial class NbdSession
             (_chosen, _chosenFor) = (found, name);
         }
 
-        return await AcknowledgeAsync(option, cancellationToken);
+        return Acknowledge(option);
     }
 
     /// <summary>A whole name finds its context; a namespace with its colon finds all of it, and no query everything, when a list is wanted.</summary>
@@ -262,23 +264,23 @@ internal sealed partial class NbdSession
         BinaryPrimitives.WriteUInt16BigEndian(wire[8..], (ushort)export.FlagsFor(_structured));
     }
 
-    private async ValueTask<Next> AcknowledgeAsync(NbdOption option, CancellationToken cancellationToken)
+    private Next Acknowledge(NbdOption option)
     {
-        await ReplyAsync(option, NbdOptionReply.Ack, default, cancellationToken);
+        Reply(option, NbdOptionReply.Ack, default);
         return Next.Option;
     }
 
-    private async ValueTask<Next> RefuseAsync(NbdOption option, NbdOptionReply why, string text, CancellationToken cancellationToken)
+    private Next Refuse(NbdOption option, NbdOptionReply why, string text)
     {
-        await ReplyAsync(option, why, Encoding.UTF8.GetBytes(text), cancellationToken);
+        Reply(option, why, Encoding.UTF8.GetBytes(text));
         return Next.Option;
     }
 
-    private ValueTask ReplyAsync(NbdOption option, NbdOptionReply type, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
+    private void Reply(NbdOption option, NbdOptionReply type, ReadOnlySpan<byte> data)
     {
         byte[] message = new byte[OptionReplyHeader.Size + data.Length];
         OptionReplyHeader.Write(message, option, type, data.Length);
-        data.CopyTo(message.AsMemory(OptionReplyHeader.Size));
-        return _stream.WriteAsync(message, cancellationToken);
+        data.CopyTo(message.AsSpan(OptionReplyHeader.Size));
+        _wire.Send(message);
     }
 }

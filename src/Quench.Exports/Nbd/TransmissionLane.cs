@@ -1,11 +1,11 @@
-using System.Runtime.CompilerServices;
+using System.Diagnostics;
 using Quench.Blocks;
 using Quench.Blocks.Buffers;
 using Quench.Exports.Nbd.Wire;
 
 namespace Quench.Exports.Nbd;
 
-/// <summary>One of a client's lanes: receives a command, serves it, answers it, and so on, with one buffer of its own.</summary>
+/// <summary>One of a client's lanes: receives a command, serves it, answers it, and so on, on one thread with one buffer of its own.</summary>
 /// <remarks>
 /// <code>
 /// its buffer   0 …………… 4068          4096 (page-aligned) ………… 4096 + 256 KiB
@@ -22,48 +22,64 @@ internal sealed class TransmissionLane(Transmission owner)
 
     private const long MaxStatusRange = 1L << 30; // of more nothing is said at once: a map of it may be long
 
+    private const int ShortWork = 64 * 1024;
+
+    // What a quick device takes for a command, with the way to the client: 100 µs, and 1 ns for each byte.
+    private const long QuickTicks = 100 * TimeSpan.TicksPerMicrosecond;
+    private const long QuickBytesEachTick = 100;
+
     private readonly NbdWire _wire = owner.Wire;
     private readonly NbdExport _export = owner.Export;
+    private readonly AwaitedCall _call = new();
     private Memory<byte> _buffer; // lent while it runs
 
-    /// <summary>Its place in the queues that it waits in, one after the other.</summary>
-    internal TurnQueue.Turn Turn { get; } = new();
+    /// <summary>Given to it, with the lead, by whoever had that.</summary>
+    internal Signal Lead { get; } = new();
 
     /// <summary>Where a command's header is received.</summary>
-    internal Memory<byte> Header => _buffer[..NbdRequest.Size];
+    internal Span<byte> Header => _buffer.Span[..NbdRequest.Size];
+
+    /// <summary>Whether its last command was served as only a quick device allows.</summary>
+    internal bool WasQuick { get; private set; }
+
+    /// <summary>Whether nobody leads because it alone has a command; for as long as it serves that.</summary>
+    internal bool IsAlone { get; set; }
+
+    /// <summary>Whether another command had come before its last one was answered, although it was alone.</summary>
+    internal bool SawAnother { get; private set; }
+
+    /// <summary>What its command is for a device.</summary>
+    internal LaneWork Work =>
+        Request.Command is not (NbdCommand.Read or NbdCommand.Write) || (Request.Flags & NbdCommandFlags.ForceUnitAccess) != 0 ? LaneWork.Other
+        : Request.Length <= ShortWork ? LaneWork.Short : LaneWork.Large;
 
     /// <summary>The command that it has received.</summary>
     internal NbdRequest Request { get; private set; }
 
-    /// <summary>Works until there are no more commands. If something breaks that is more than a command's failure, it breaks the connection.</summary>
-    internal async Task RunAsync(AlignedBufferPool pieces)
+    /// <summary>Works until there are no more commands. A lane is made when a lead is wanted, and begins with it.</summary>
+    internal void Run(AlignedBufferPool pieces)
     {
         using BufferLease lease = pieces.Rent();
         _buffer = lease.Memory;
-        try
+        for (bool leads = true; owner.Receive(this, leads); leads = false)
         {
-            while (await owner.ReceiveAsync(this))
-            {
-                await ServeAsync();
-            }
-        }
-        catch
-        {
-            await owner.BreakAsync();
-            throw;
+            long began = Stopwatch.GetTimestamp();
+            SawAnother = false;
+            Serve();
+            IsAlone = false;
+            WasQuick = Stopwatch.GetElapsedTime(began).Ticks < QuickTicks + (Request.Length / QuickBytesEachTick);
         }
     }
 
-    /// <summary>Takes a command, and a write's data with it; in its turn to receive.</summary>
+    /// <summary>Takes a command, and a write's data with it; while it leads.</summary>
     /// <returns>False when the command has been answered already: it was refused, or too long for the buffer and written piece by piece.</returns>
-    internal ValueTask<bool> AcceptAsync(in NbdRequest request)
+    internal bool Accept(in NbdRequest request)
     {
         Request = request;
-        return request.Command == NbdCommand.Write ? AcceptDataAsync() : ValueTask.FromResult(true);
+        return request.Command != NbdCommand.Write || AcceptData();
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> AcceptDataAsync()
+    private bool AcceptData()
     {
         if (Request.Length > CommandRules.MaxPayload)
         {
@@ -73,71 +89,90 @@ internal sealed class TransmissionLane(Transmission owner)
         NbdError error = owner.Rules.Check(Request);
         if (error == NbdError.None && Request.Length <= PieceSize)
         {
-            await _wire.ReceiveAsync(Piece(0));
+            _wire.Receive(Piece(0));
             return true;
         }
 
         for (uint done = 0; done < Request.Length; done += PieceSize)
         {
-            Memory<byte> piece = Piece(done);
-            await _wire.ReceiveAsync(piece);
-            error = error != NbdError.None ? error : await WorkAsync(NbdCommand.Write, new Extent((long)Request.Offset + done, piece.Length));
+            Span<byte> piece = Piece(done);
+            _wire.Receive(piece);
+            error = error != NbdError.None ? error : Do(NbdCommand.Write, new Extent((long)Request.Offset + done, piece.Length));
         }
 
-        await ReplyAsync(error == NbdError.None ? await SettleAsync() : error);
+        Reply(error == NbdError.None ? Settle() : error);
         return false;
     }
 
-    private ValueTask ServeAsync()
+    private void Serve()
     {
         NbdError error = owner.Rules.Check(Request);
-        return error != NbdError.None ? ReplyAsync(error)
-            : Request.Command == NbdCommand.Read ? (owner.Structured ? ReadChunksAsync() : ReadSimplyAsync())
-            : Request.Command == NbdCommand.BlockStatus ? StatusAsync()
-            : ChangeAsync();
+        if (error != NbdError.None)
+        {
+            Reply(error);
+            return;
+        }
+
+        switch (Request.Command)
+        {
+            case NbdCommand.Read when owner.Structured:
+                ReadChunks();
+                break;
+            case NbdCommand.Read:
+                ReadSimply();
+                break;
+            case NbdCommand.BlockStatus:
+                Status();
+                break;
+            default:
+                Change();
+                break;
+        }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask ChangeAsync()
+    private void Change()
     {
         Extent range = new((long)Request.Offset, Request.Length);
         bool writesZeros = Request.Command == NbdCommand.WriteZeroes && (Request.Flags & NbdCommandFlags.NoHole) != 0;
-        NbdError error = writesZeros ? await WriteZerosAsync(range) : await WorkAsync(Request.Command, range);
-        await ReplyAsync(error == NbdError.None ? await SettleAsync() : error);
+        NbdError error = writesZeros ? WriteZeros(range) : Do(Request.Command, range);
+        Reply(error == NbdError.None ? Settle() : error);
     }
 
     /// <summary>Zeros that take up room: written like any data.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<NbdError> WriteZerosAsync(Extent range)
+    private NbdError WriteZeros(Extent range)
     {
         _buffer.Span.Slice(PieceOffset, (int)Math.Min(PieceSize, range.Length)).Clear();
         NbdError error = NbdError.None;
         for (long done = 0; done < range.Length && error == NbdError.None; done += PieceSize)
         {
-            error = await WorkAsync(NbdCommand.Write, new Extent(range.Offset + done, Math.Min(PieceSize, range.Length - done)));
+            error = Do(NbdCommand.Write, new Extent(range.Offset + done, Math.Min(PieceSize, range.Length - done)));
         }
 
         return error;
     }
 
     /// <summary>Makes durable what a client wants to be durable before it hears of it.</summary>
-    private ValueTask<NbdError> SettleAsync() =>
+    private NbdError Settle() =>
         (Request.Flags & NbdCommandFlags.ForceUnitAccess) != 0 && Request.Command != NbdCommand.Flush
-            ? WorkAsync(NbdCommand.Flush, default)
-            : ValueTask.FromResult(NbdError.None);
+            ? Do(NbdCommand.Flush, default)
+            : NbdError.None;
 
     /// <summary>Does something to the device; reads and writes with the start of the buffer's data. Its failures are the client's to hear, not the connection's end.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<NbdError> WorkAsync(NbdCommand command, Extent range)
+    private NbdError Do(NbdCommand command, Extent range)
     {
+        owner.Everywhere.Begin();
         try
         {
-            await BeginAsync(command, range);
+            _call.Wait(BeginAsync(command, range));
             return NbdError.None;
         }
         catch (Exception failure) when (IsTheDevices(failure))
         {
             return Tell(failure);
+        }
+        finally
+        {
+            owner.Everywhere.End();
         }
     }
 
@@ -167,8 +202,7 @@ internal sealed class TransmissionLane(Transmission owner)
         return NbdError.InputOutput;
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask ReadChunksAsync()
+    private void ReadChunks()
     {
         const int Header = PieceOffset - ReplyMessages.DataHeaderSize;
         for (uint done = 0; done < Request.Length;)
@@ -176,59 +210,72 @@ internal sealed class TransmissionLane(Transmission owner)
             int length = Piece(done).Length;
             long offset = (long)Request.Offset + done;
             done += (uint)length;
-            NbdError error = await WorkAsync(NbdCommand.Read, new Extent(offset, length));
+            NbdError error = Do(NbdCommand.Read, new Extent(offset, length));
             if (error != NbdError.None)
             {
-                await ReplyAsync(error);
+                Reply(error);
                 return;
             }
 
             ReplyMessages.WriteDataHeader(_buffer.Span[Header..], Request.Cookie, offset, length, isLast: done == Request.Length);
-            await SendAsync(_buffer.Slice(Header, ReplyMessages.DataHeaderSize + length));
+            Send(_buffer.Span.Slice(Header, ReplyMessages.DataHeaderSize + length));
         }
 
         if (Request.Length == 0)
         {
-            await ReplyAsync(NbdError.None);
+            Reply(NbdError.None);
         }
     }
 
     /// <summary>An old client gets one header and then all data: once the header is out, a failure can only end the connection.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask ReadSimplyAsync()
+    private void ReadSimply()
     {
         const int Header = PieceOffset - SimpleReply.Size;
-        Memory<byte> piece = Piece(0);
-        NbdError error = await WorkAsync(NbdCommand.Read, new Extent((long)Request.Offset, piece.Length));
+        int length = Piece(0).Length;
+        NbdError error = Do(NbdCommand.Read, new Extent((long)Request.Offset, length));
         if (error != NbdError.None)
         {
-            await ReplyAsync(error);
+            Reply(error);
             return;
         }
 
         SimpleReply.Write(_buffer.Span[Header..], NbdError.None, Request.Cookie);
-        await owner.Sending.TakeAsync(Turn);
+        ReadOnlySpan<byte> start = _buffer.Span.Slice(Header, SimpleReply.Size + length);
+        if (length == Request.Length)
+        {
+            Send(start);
+        }
+        else
+        {
+            SendInParts(start);
+        }
+    }
+
+    private void SendInParts(ReadOnlySpan<byte> start)
+    {
+        owner.Replies.Take();
         try
         {
-            await _wire.SendAsync(_buffer.Slice(Header, SimpleReply.Size + piece.Length));
+            _wire.Send(start);
             for (uint done = PieceSize; done < Request.Length; done += PieceSize)
             {
-                piece = Piece(done);
-                if (await WorkAsync(NbdCommand.Read, new Extent((long)Request.Offset + done, piece.Length)) != NbdError.None)
+                Span<byte> piece = Piece(done);
+                if (Do(NbdCommand.Read, new Extent((long)Request.Offset + done, piece.Length)) != NbdError.None)
                 {
-                    throw new IOException("a read failed in the middle of its answer");
+                    _wire.CutOff("a read failed in the middle of its answer"); // before anybody sends behind it
+                    return;
                 }
 
-                await _wire.SendAsync(piece);
+                _wire.Send(piece);
             }
         }
         finally
         {
-            owner.Sending.Release();
+            owner.Replies.Release();
         }
     }
 
-    private async ValueTask StatusAsync()
+    private void Status()
     {
         Extent range = new((long)Request.Offset, Math.Min(Request.Length, MaxStatusRange));
         for (int i = 0; i < owner.Contexts.Count; i++)
@@ -236,36 +283,41 @@ internal sealed class TransmissionLane(Transmission owner)
             IReadOnlyList<NbdStatus> statuses;
             try
             {
-                statuses = await owner.Contexts[i].GetStatusAsync(range, CancellationToken.None);
+                statuses = _call.Wait(owner.Contexts[i].GetStatusAsync(range, CancellationToken.None));
             }
             catch (Exception failure) when (IsTheDevices(failure))
             {
-                await ReplyAsync(Tell(failure));
+                Reply(Tell(failure));
                 return;
             }
 
             int length = ReplyMessages.WriteStatuses(_buffer.Span, Request, i + 1, statuses, isLast: i == owner.Contexts.Count - 1);
-            await SendAsync(_buffer[..length]);
+            Send(_buffer.Span[..length]);
         }
     }
 
-    private ValueTask ReplyAsync(NbdError error) => SendAsync(_buffer[..ReplyMessages.WriteOutcome(_buffer.Span, Request, error, owner.Structured)]);
+    private void Reply(NbdError error) => Send(_buffer.Span[..ReplyMessages.WriteOutcome(_buffer.Span, Request, error, owner.Structured)]);
 
-    /// <summary>Sends one message whole, in turn.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask SendAsync(ReadOnlyMemory<byte> message)
+    /// <summary>Sends one message whole.</summary>
+    private void Send(ReadOnlySpan<byte> message)
     {
-        await owner.Sending.TakeAsync(Turn);
-        try
-        {
-            await _wire.SendAsync(message);
-        }
-        finally
-        {
-            owner.Sending.Release();
-        }
+        SawAnother |= IsAlone && _wire.HasWaiting; // before the answer: what comes then is its echo
+        owner.Replies.Send(message);
     }
 
     /// <summary>Where the next piece of the command's data lies when so many bytes are done.</summary>
-    private Memory<byte> Piece(uint done) => _buffer.Slice(PieceOffset, (int)Math.Min(PieceSize, Request.Length - done));
+    private Span<byte> Piece(uint done) => _buffer.Span.Slice(PieceOffset, (int)Math.Min(PieceSize, Request.Length - done));
+}
+
+/// <summary>What a command is for a device, as far as it says how long it takes.</summary>
+internal enum LaneWork
+{
+    /// <summary>A small read or write.</summary>
+    Short,
+
+    /// <summary>A large one.</summary>
+    Large,
+
+    /// <summary>What may wait for a medium, or work on much of it.</summary>
+    Other,
 }

@@ -6,7 +6,7 @@ namespace Quench.Exports.Nbd;
 /// </summary>
 internal sealed class WireReader(Stream stream)
 {
-    private const int ReadAhead = 16 * 1024;
+    private const int ReadAhead = 32 * 1024;
 
     private readonly byte[] _ahead = new byte[ReadAhead];
     private int _start; // _ahead[_start.._end] has come and has not been asked for
@@ -18,22 +18,22 @@ internal sealed class WireReader(Stream stream)
     /// <summary>Reads exactly the buffer's length.</summary>
     /// <returns>False when the connection ended before the first byte.</returns>
     /// <exception cref="EndOfStreamException">It ended in between.</exception>
-    internal async ValueTask<bool> TryReadAsync(Memory<byte> into, CancellationToken cancellationToken)
+    internal bool TryRead(Span<byte> into)
     {
-        int done = TakeAhead(into.Span);
+        int done = TakeAhead(into);
         while (done < into.Length)
         {
             int got;
             if (into.Length - done >= ReadAhead)
             {
-                got = await stream.ReadAsync(into[done..], cancellationToken);
+                got = stream.Read(into[done..]);
                 done += got;
             }
             else
             {
-                got = await stream.ReadAsync(_ahead, cancellationToken);
+                got = stream.Read(_ahead);
                 (_start, _end) = (0, got);
-                done += TakeAhead(into.Span[done..]);
+                done += TakeAhead(into[done..]);
             }
 
             if (got == 0)
@@ -47,9 +47,9 @@ internal sealed class WireReader(Stream stream)
 
     /// <summary>Reads exactly the buffer's length.</summary>
     /// <exception cref="EndOfStreamException">The connection ended before that.</exception>
-    internal async ValueTask ReadAsync(Memory<byte> into, CancellationToken cancellationToken)
+    internal void Read(Span<byte> into)
     {
-        if (!into.IsEmpty && !await TryReadAsync(into, cancellationToken))
+        if (!into.IsEmpty && !TryRead(into))
         {
             throw new EndOfStreamException("the connection ended where a message was due");
         }

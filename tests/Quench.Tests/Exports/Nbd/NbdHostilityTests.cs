@@ -13,6 +13,7 @@ namespace Quench.Tests.Exports.Nbd;
 public sealed class NbdHostilityTests : IDisposable
 {
     private const int Length = 1024 * 1024;
+    private const string Scratch = "scratch"; // what bad clients may write to
     private const uint Invalid = 0x8000_0003; // NBD_REP_ERR_INVALID
     private readonly TemporaryDirectory _directory = new();
     private readonly byte[] _content = TestSeed.NewRandom().NextBytes(Length);
@@ -28,7 +29,18 @@ public sealed class NbdHostilityTests : IDisposable
     {
         Random random = TestSeed.NewRandom();
         await using NbdExport export = NbdExport.ReadOnly("disk", "", await NewDeviceAsync(), new ChangedBlocks(UsedBlocks.All(Length)));
-        await using NbdServer server = Serve(new NbdServerOptions { Exports = [export] });
+        await using NbdExport scratch = NbdExport.Writable(Scratch, "", new MemoryDevice(Length, 512));
+        NbdServer server = Serve(new NbdServerOptions { Exports = [export, scratch] });
+        await using (server)
+        {
+            await LetInAsync(server, random);
+        }
+
+        Assert.Equal(0, server.ConnectionCount); // every session has ended, and the server with them
+    }
+
+    private async Task LetInAsync(NbdServer server, Random random)
+    {
         using RawClient good = await RawClient.ConnectAsync(server.EndPoint, Token);
         await good.GoAsync("disk", Token);
         for (int session = 0; session < Sessions; session++)
@@ -244,18 +256,27 @@ public sealed class NbdHostilityTests : IDisposable
                 return; // leaves in the middle
             }
 
-            await client.OptionAsync(7, RawClient.ExportData("disk"), Token);
+            await client.OptionAsync(7, RawClient.ExportData(random.Next(2) == 0 ? "disk" : Scratch), Token);
             for (int command = random.Next(8); command > 0; command--)
             {
-                ushort flags = random.Next(3) == 0 ? (ushort)random.Next(65536) : (ushort)0;
-                byte[]? data = random.Next(3) == 0 ? random.NextBytes(random.Next(2048)) : null;
-                await client.CommandAsync((ushort)random.Next(9), (ulong)random.NextInt64(), (uint)random.NextInt64(1L << 32), Token, flags, data);
+                await CommandAsync(client, random);
             }
         }
         catch (Exception failure) when (failure is IOException or EndOfStreamException)
         {
             // The server has had enough of us.
         }
+    }
+
+    /// <summary>A command in which each part is right half of the time, and a write's data are there in most cases.</summary>
+    private static Task CommandAsync(RawClient client, Random random)
+    {
+        ushort type = (ushort)random.Next(9);
+        ushort flags = random.Next(3) == 0 ? (ushort)random.Next(65536) : (ushort)random.Next(2);
+        ulong offset = random.Next(2) == 0 ? (ulong)random.Next(Length) : (ulong)random.NextInt64();
+        uint length = random.Next(2) == 0 ? (uint)random.Next(4096) : (uint)random.NextInt64(1L << 32);
+        byte[]? data = type == 1 && random.Next(8) > 0 ? random.NextBytes((int)Math.Min(length, 8192)) : random.Next(8) == 0 ? random.NextBytes(random.Next(2048)) : null;
+        return client.CommandAsync(type, offset, length, Token, flags, data);
     }
 
     /// <summary>Right for one option and wrong for the others, nearly right, or noise.</summary>
