@@ -156,8 +156,8 @@ internal sealed partial class KeptSnapshots
             StorePlace place = new(geometry.Id, folder, OriginLook.BootId(), null);
             (_catalogue with { Store = place }).Write(_directory.Catalogue); // first, so that files without an owner are found again
             _catalogue = _catalogue with { Store = place };
-            StoreFiles files = StoreFiles.Create(StoreDirectory.MappedTable(_run), _directory.Blocks(folder), geometry);
-            _store = new SnapshotStore(_origin, files, _clock, _report);
+            StoreFiles files = StoreFiles.Create(StoreDirectory.MappedTable(_run), StoreDirectory.MappedRing(_run), _directory.Blocks(folder), geometry);
+            _store = new SnapshotStore(_origin, files, _clock, _report) { Watch = _board };
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {

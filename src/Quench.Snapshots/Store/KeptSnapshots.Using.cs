@@ -155,7 +155,7 @@ internal sealed partial class KeptSnapshots
     {
         DropReason.Full => "the store was full, and it was the oldest",
         DropReason.SaveFailed => "an old block could not be kept: see the kernel's log for the store's disk",
-        DropReason.TooSlow => $"keeping an old block took longer than {SnapshotStore.SlowSave.TotalSeconds:0} s",
+        DropReason.TooSlow => "its store's disk was too slow for the volume, or did not answer",
         _ => "the store has lost it",
     };
 

@@ -1,10 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
-using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Exports.Fuse;
-using Quench.Interop.Linux;
 using Quench.Interop.Loop;
 using Quench.Snapshots.Providers.Filter;
 using Quench.Snapshots.Providers.Filter.Supervision;
@@ -33,6 +31,7 @@ internal sealed partial class KeptSnapshots : IDisposable
     private readonly Action<Exception> _report;
     private readonly Lock _control = new();                   // guards all below but the store, which writers look at without it
     private readonly Dictionary<uint, Exposure> _exposed = []; // by number
+    private Board? _board;                                    // set once, before the first write
     private Catalogue _catalogue = new();
     private QuenchException? _trouble;                        // why nothing can be done with snapshots here
     private uint _making;                                     // the number that is being made; 0 when none is
@@ -80,7 +79,12 @@ internal sealed partial class KeptSnapshots : IDisposable
     /// <summary>Told when a write is held on purpose. Set before the first write.</summary>
     internal Board Watch
     {
-        set => _gate.Watch = value;
+        set
+        {
+            _board = value;
+            _gate.Watch = value;
+            _store?.Watch = value;
+        }
     }
 
     /// <summary>Before a write touches the origin: waits at the gate, then keeps what snapshots need of the range. Never fails.</summary>
@@ -155,6 +159,7 @@ internal sealed partial class KeptSnapshots : IDisposable
             try
             {
                 StoreFiles.Strike(table);
+                StoreFiles.Remove(StoreDirectory.MappedRing(run));
             }
             catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
             {
@@ -212,9 +217,16 @@ internal sealed partial class KeptSnapshots : IDisposable
                 return;
             }
 
-            using (SafeFileHandle blocks = NativeFile.Open(directory.Blocks(place.Folder), OpenMode.ReadWrite))
+            if (StoreFiles.TryOpen(StoreDirectory.MappedTable(run), StoreDirectory.MappedRing(run), directory.Blocks(place.Folder), isResumed: true) is not { } files)
             {
-                NativeFile.Sync(blocks);
+                return;
+            }
+
+            using (files)
+            using (files.Blocks)
+            {
+                files.Blocks.Drain(slot => files.Table.TryRead(slot, out _, out _));
+                files.Blocks.Flush();
             }
 
             Seal(run, directory, catalogue, place, OriginLook.At(origin, length));
@@ -258,6 +270,7 @@ internal sealed partial class KeptSnapshots : IDisposable
         uint checksum = StoreFiles.CopyTable(mapped, directory.SealedTable(place.Folder));
         (catalogue with { Store = place with { Seal = new StoreSeal(checksum, facts.Length, facts.Identity, facts.Stamp) } }).Write(directory.Catalogue);
         File.Delete(mapped);
+        File.Delete(StoreDirectory.MappedRing(run));
     }
 
     /// <summary>Opens the store. Returns why it can't be believed; null when it is.</summary>
@@ -270,10 +283,11 @@ internal sealed partial class KeptSnapshots : IDisposable
             return reason;
         }
 
-        StoreFiles? files = StoreFiles.TryOpen(mapped, _directory.Blocks(place.Folder));
+        StoreFiles? files = StoreFiles.TryOpen(mapped, StoreDirectory.MappedRing(_run), _directory.Blocks(place.Folder), isResumed);
         if (files?.Table.Geometry is not { } geometry || geometry.Id != place.Id || geometry.VolumeLength != _origin.Geometry.Length)
         {
             files?.Dispose();
+            files?.Blocks.Dispose();
             return $"the files of its store in {place.Folder} are not there, or not those that belong to it";
         }
 
@@ -321,5 +335,5 @@ internal sealed partial class KeptSnapshots : IDisposable
     }
 
     private void RemoveFiles(string folder) =>
-        StoreFiles.Remove(StoreDirectory.MappedTable(_run), _directory.Blocks(folder), _directory.SealedTable(folder));
+        StoreFiles.Remove(StoreDirectory.MappedTable(_run), StoreDirectory.MappedRing(_run), _directory.Blocks(folder), _directory.SealedTable(folder));
 }

@@ -37,11 +37,14 @@ internal sealed class SaveBatch
 
     internal long End { get; private set; }
 
+    /// <summary>Whether the content of one of its slots was lost before the batch was complete.</summary>
+    internal bool IsSpoiled { get; set; }
+
     internal void Begin(long first, long end)
     {
         Cursor = first;
         End = end;
-        Count = 0;
+        Clear();
     }
 
     internal void Add(long block, int slot)
@@ -50,7 +53,11 @@ internal sealed class SaveBatch
         _slots[Count++] = slot;
     }
 
-    internal void Clear() => Count = 0;
+    internal void Clear()
+    {
+        Count = 0;
+        IsSpoiled = false;
+    }
 
     internal bool IsSaving(long block) => block >= First && block < First + Count;
 }

@@ -1,6 +1,8 @@
 using Quench.Blocks;
 using Quench.Blocks.Buffers;
 using Quench.Blocks.Devices;
+using Quench.Snapshots.Providers.Filter;
+using Quench.Snapshots.Providers.Filter.Supervision;
 
 namespace Quench.Snapshots.Store;
 
@@ -8,22 +10,20 @@ namespace Quench.Snapshots.Store;
 /// The store of one volume's persistent snapshots: the shell around <see cref="VersionBook"/>. It holds the one lock, waits, and moves the bytes.
 /// </summary>
 /// <remarks>
-/// Thread-safe. For each block the order is: old bytes in the slot, then the entry in the table, then the write on the origin. So a process may die
-/// between any two: the next one finds a free slot, or a kept block, and the write that was never answered comes again.
-/// A save that fails, or takes longer than <see cref="SlowSave"/>, costs snapshots and never a write.
+/// Thread-safe. For each block the order is: old bytes in the ring, then the entry in the table, then the write on the origin; the data file follows when it can
+/// (<see cref="SaveRing"/>). So a process may die between any two: the next one finds a free slot, or a kept block, and the write that was never answered comes again.
+/// A store's disk that fails or is slow costs snapshots. A write fails never because of it, and waits a quarter of a second at most.
 /// </remarks>
 internal sealed class SnapshotStore : IDisposable
 {
-    /// <summary>A save that took longer drops every snapshot: writers must not live on a medium like that.</summary>
-    internal static readonly TimeSpan SlowSave = TimeSpan.FromSeconds(10);
-
     private const int SweepStep = 4096;   // versions given back in one hold of the lock
     private const int MeasureStep = 4096; // slots counted in one hold of the lock
     private const int LookStep = 16384;   // blocks looked up in one hold of the lock
 
     private readonly Disk _origin;
     private readonly StoreFiles _files;
-    private readonly TimeProvider _clock;
+    private readonly SaveRing _ring;
+    private readonly SpillSettings _limits;
     private readonly Action<Exception> _report;
     private readonly object _gate = new();  // a monitor, because writers wait on it; guards the three below
     private readonly VersionBook _book;
@@ -36,24 +36,32 @@ internal sealed class SnapshotStore : IDisposable
     /// <summary>Takes up a store, and owns its files from now on.</summary>
     /// <param name="origin">The volume's origin; lent.</param>
     /// <param name="files">The store's files.</param>
-    /// <param name="clock">For rates and the limit of a save.</param>
+    /// <param name="clock">For rates.</param>
     /// <param name="report">Told why an old block could not be kept: whoever asks later learns only that. Must not throw.</param>
-    internal SnapshotStore(Disk origin, StoreFiles files, TimeProvider clock, Action<Exception> report)
+    /// <param name="limits">How long things may take; null for what is usual.</param>
+    internal SnapshotStore(Disk origin, StoreFiles files, TimeProvider clock, Action<Exception> report, SpillSettings? limits = null)
     {
         _report = report;
         _origin = origin;
         _files = files;
-        _clock = clock;
         _book = new VersionBook(files.Table);
         _growth = new GrowthMeter(clock);
         _blockSize = files.Table.Geometry.BlockSize;
         _buffers = new AlignedBufferPool(SaveBatch.MaxBlocks * _blockSize, maxRetained: 8);
         _isIdle = _book.Newest == 0;
         _growth.Note(0);
+        _limits = limits ?? new SpillSettings { BlockSize = _blockSize, RingBytes = files.Blocks.Ring.Cells * _blockSize };
+        _ring = new SaveRing(files.Blocks, _book.IsTaken, _limits, TryLose, DropLate);
     }
 
     /// <summary>What it is made for.</summary>
     internal StoreGeometry Geometry => _files.Table.Geometry;
+
+    /// <summary>Told when a writer waits on purpose; null for nobody. Set before the first write.</summary>
+    internal Board? Watch
+    {
+        set => _ring.Watch = value;
+    }
 
     /// <summary>Keeps what the snapshots need of a range that is about to be overwritten. Never fails: what can't be kept costs snapshots.</summary>
     internal void BeforeWrite(Extent range)
@@ -71,13 +79,13 @@ internal sealed class SnapshotStore : IDisposable
             step = NextUnsynchronized(batch);
         }
 
+        TimeSpan waited = TimeSpan.Zero;
         while (step == StoreStep.Save)
         {
-            long since = _clock.GetTimestamp();
-            bool saved = TrySave(batch);
+            DropReason trouble = Save(batch, ref waited);
             lock (_gate)
             {
-                Complete(batch, saved, _clock.GetElapsedTime(since));
+                Complete(batch, trouble);
                 step = NextUnsynchronized(batch);
             }
         }
@@ -221,18 +229,36 @@ internal sealed class SnapshotStore : IDisposable
         return fromBlock;
     }
 
-    /// <summary>Makes what is in the slots durable. No write is in flight.</summary>
-    internal void Flush() => _files.Flush();
+    /// <summary>Makes durable what is kept. No write is in flight.</summary>
+    /// <exception cref="IOException">The data file failed, or did not take in time what is in the ring.</exception>
+    internal void Flush()
+    {
+        if (!_ring.TryDrain(_limits.HandlingLimit))
+        {
+            throw new IOException($"the store's disk did not take the kept blocks within {_limits.HandlingLimit.TotalSeconds:0.#} s");
+        }
 
-    /// <summary>Closes the files. No write is in flight; whoever still reads is told that the snapshot is gone, or fails.</summary>
+        _files.Blocks.Flush();
+    }
+
+    /// <summary>
+    /// Lets go of the files. No write is in flight; whoever still reads is told that the snapshot is gone, or fails. Blocks that are in the ring stay
+    /// there for the next one who takes the store up.
+    /// </summary>
     public void Dispose()
     {
         lock (_gate)
         {
+            if (_closed)
+            {
+                return;
+            }
+
             _closed = true;
             _files.Dispose();
         }
 
+        _ring.Dispose();
         _buffers.Dispose();
     }
 
@@ -251,57 +277,78 @@ internal sealed class SnapshotStore : IDisposable
         }
     }
 
-    private void Complete(SaveBatch batch, bool saved, TimeSpan took)
+    private void Complete(SaveBatch batch, DropReason trouble)
     {
-        if (saved)
+        if (trouble == DropReason.None)
         {
             _book.CompleteSave(batch);
             _growth.Note(_book.SavedTotal);
         }
         else
         {
-            _book.FailSave(batch, DropReason.SaveFailed);
-        }
-
-        if (took > SlowSave)
-        {
-            _book.DropNewerThan(0, DropReason.TooSlow);
+            _book.FailSave(batch, trouble);
         }
 
         Monitor.PulseAll(_gate);
     }
 
-    /// <summary>Copies a batch. The seam for whoever wants to do it elsewhere or give up on it earlier.</summary>
-    private bool TrySave(SaveBatch batch)
+    /// <summary>Copies a batch into the ring. Answers why that was not possible.</summary>
+    private DropReason Save(SaveBatch batch, ref TimeSpan waited)
     {
         try
         {
-            using BufferLease buffer = _buffers.Rent();
-            int length = batch.Count * _blockSize;
             long offset = batch.First * _blockSize;
-            int there = (int)Math.Min(length, Geometry.VolumeLength - offset);
-            _origin.Read(offset, buffer.Span[..there]);
-            buffer.Span[there..length].Clear(); // the volume's last block may be a short one
-            WriteSlots(batch.Slots, buffer.Span);
-            return true;
+            Extent from = Extent.FromTo(offset, Math.Min(Geometry.VolumeLength, offset + ((long)batch.Count * _blockSize)));
+            if (_ring.TrySave(_origin, from, batch.Slots, ref waited))
+            {
+                return DropReason.None;
+            }
+
+            _report(new IOException($"the store's disk took nothing for {_limits.Budget.TotalMilliseconds:0} ms, and {ByteSize.Format(_limits.RingBytes)} wait to be written to it"));
+            return DropReason.TooSlow;
         }
 #pragma warning disable CA1031 // whatever goes wrong with an old block, the write goes on: the snapshots that need it are dropped and say so
         catch (Exception failure)
         {
             _report(failure);
-            return false;
+            return DropReason.SaveFailed;
         }
 #pragma warning restore CA1031
     }
 
-    private void WriteSlots(ReadOnlySpan<int> slots, ReadOnlySpan<byte> bytes)
+    /// <summary>The data file did not take a run of slots. False when the store is closed: the ring keeps their content for the next one.</summary>
+    private bool TryLose(SpillRun run, IOException failure)
     {
-        for (int index = 0; index < slots.Length;)
+        lock (_gate)
         {
-            int count = RunLength(slots[index..]);
-            _files.Write(slots[index], bytes.Slice(index * _blockSize, count * _blockSize));
-            index += count;
+            if (_closed)
+            {
+                return false;
+            }
+
+            _book.Lose((int)run.FirstSlot, run.Count, DropReason.SaveFailed);
+            _isIdle = _book.Newest == 0;
         }
+
+        _report(failure);
+        return true;
+    }
+
+    /// <summary>A block has been on its way to the data file for too long: no snapshot can live on a medium like that.</summary>
+    private void DropLate()
+    {
+        lock (_gate)
+        {
+            if (_closed || _book.Newest == 0)
+            {
+                return;
+            }
+
+            _book.DropNewerThan(0, DropReason.TooSlow);
+            _isIdle = true;
+        }
+
+        _report(new IOException($"a kept block has been on its way to the store's disk for {_limits.HandlingLimit.TotalSeconds:0.#} s"));
     }
 
     private bool TryReadPlanned(uint number, long firstBlock, Span<int> plan, long offset, Span<byte> into)
@@ -349,19 +396,34 @@ internal sealed class SnapshotStore : IDisposable
     /// <summary>Reads consecutive slots, from some byte of the first one on. The data file knows whole blocks only.</summary>
     private void ReadSlots(int slot, int skip, Span<byte> into)
     {
-        if (skip == 0 && into.Length % _blockSize == 0 && _files.TryRead(slot, into))
+        if (skip == 0 && into.Length % _blockSize == 0 && TryReadWhole(slot, into))
         {
             return;
         }
 
         using BufferLease buffer = _buffers.Rent();
         int whole = (skip + into.Length + _blockSize - 1) / _blockSize * _blockSize;
-        if (!_files.TryRead(slot, buffer.Span[..whole]))
+        if (!TryReadWhole(slot, buffer.Span[..whole]))
         {
             throw new InvalidOperationException("a buffer of the pool is not aligned");
         }
 
         buffer.Span.Slice(skip, into.Length).CopyTo(into);
+    }
+
+    private bool TryReadWhole(int slot, Span<byte> into)
+    {
+        for (int done = 0; done < into.Length;)
+        {
+            if (!_ring.TryRead(slot + (done / _blockSize), into[done..], out int count))
+            {
+                return false;
+            }
+
+            done += count * _blockSize;
+        }
+
+        return true;
     }
 
     private static int SameLength(ReadOnlySpan<int> plan)
@@ -370,7 +432,8 @@ internal sealed class SnapshotStore : IDisposable
         return other < 0 ? plan.Length : other;
     }
 
-    private static int RunLength(ReadOnlySpan<int> slots)
+    /// <summary>How many of the slots are consecutive, from the first one on.</summary>
+    internal static int RunLength(ReadOnlySpan<int> slots)
     {
         int count = 1;
         while (count < slots.Length && slots[count] == slots[0] + count)

@@ -12,6 +12,7 @@ namespace Quench.Snapshots.Store;
 ///     quench-snapshots-NAME.table           what is in which slot, while the volume is detached
 /// /run/quench/volumes/NAME/
 ///     snapshots.table                       the same while it is attached, mapped: it outlives the worker, and no reboot
+///     snapshots.ring                        blocks that are not in the data file yet, mapped
 /// </code>
 /// </remarks>
 internal sealed record StoreDirectory(string Name, string Folder)
@@ -22,6 +23,8 @@ internal sealed record StoreDirectory(string Name, string Folder)
         new(name, Path.Combine(Path.GetDirectoryName(Path.GetDirectoryName(StateDirectory.For(name).Folder)!)!, "snapshots", name));
 
     internal static string MappedTable(FilterDirectory run) => Path.Combine(run.Folder, "snapshots.table");
+
+    internal static string MappedRing(FilterDirectory run) => Path.Combine(run.Folder, "snapshots.ring");
 
     internal string Blocks(string folder) => Path.Combine(folder, $"quench-snapshots-{Name}.blocks");
 

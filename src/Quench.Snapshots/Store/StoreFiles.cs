@@ -4,51 +4,36 @@ using Quench.Interop.Memory;
 
 namespace Quench.Snapshots.Store;
 
-/// <summary>The two files of a store that is in use: the table, mapped, and the data. Owns both.</summary>
+/// <summary>The files of a store that is in use: the table, mapped, and the blocks.</summary>
+/// <remarks>It owns the table; the blocks are their user's, because a thread may still be in the kernel with them.</remarks>
 internal sealed class StoreFiles : IDisposable
 {
     private const int ChunkSize = 1 << 20;
+    private const long SmallestRing = 1 << 20;
+    private const long LargestRing = 16 << 20;
+    private const int RingShare = 16; // of the store
 
     private readonly MappedFile _mapping;
 
-    private readonly SafeFileHandle _data;
-
-    private StoreFiles(MappedFile mapping, SlotTable table, SafeFileHandle data)
+    private StoreFiles(MappedFile mapping, SlotTable table, StoreBlocks blocks)
     {
         _mapping = mapping;
-        _data = data;
         Table = table;
+        Blocks = blocks;
     }
 
     internal SlotTable Table { get; }
 
-    private int BlockSize => Table.Geometry.BlockSize;
-
-    /// <summary>Writes blocks into consecutive slots.</summary>
-    /// <param name="slot">The first one.</param>
-    /// <param name="blocks">Whole blocks, page-aligned.</param>
-    internal void Write(int slot, ReadOnlySpan<byte> blocks) => NativeFile.Write(_data, blocks, (long)slot * BlockSize);
-
-    /// <summary>Reads blocks from consecutive slots.</summary>
-    /// <param name="slot">The first one.</param>
-    /// <param name="into">Whole blocks.</param>
-    /// <returns>False when the memory is not aligned for direct I/O: read into other memory then.</returns>
-    internal bool TryRead(int slot, Span<byte> into)
-    {
-        if (!NativeFile.TryReadAligned(_data, into, (long)slot * BlockSize, BlockSize, out int count))
-        {
-            return false;
-        }
-
-        return count == into.Length ? true : throw new EndOfStreamException($"the store's data file ends before slot {slot}");
-    }
-
-    /// <summary>Makes durable what is in the slots.</summary>
-    internal void Flush() => NativeFile.Sync(_data);
+    /// <summary>The kept blocks. Whoever uses them disposes them.</summary>
+    internal StoreBlocks Blocks { get; }
 
     /// <summary>Makes a new store. All of its storage is taken now, so that no write of the volume ever meets a full disk.</summary>
+    /// <param name="tablePath">The mapped table.</param>
+    /// <param name="ringPath">The mapped ring.</param>
+    /// <param name="dataPath">The data file.</param>
+    /// <param name="geometry">What it is made for.</param>
     /// <exception cref="LinuxErrorException">There is not so much room. Nothing stays.</exception>
-    internal static StoreFiles Create(string tablePath, string dataPath, StoreGeometry geometry)
+    internal static StoreFiles Create(string tablePath, string ringPath, string dataPath, StoreGeometry geometry)
     {
         try
         {
@@ -60,33 +45,31 @@ internal sealed class StoreFiles : IDisposable
 
             NativeFile.SyncDirectory(Path.GetDirectoryName(dataPath)!);
             MappedFile mapping = MapNew(tablePath, (int)SlotTable.BytesFor(geometry.Slots));
-            return Join(mapping, SlotTable.Format(mapping.Memory, geometry), dataPath);
+            return Join(mapping, SlotTable.Format(mapping.Memory, geometry), ringPath, dataPath, isResumed: false)!;
         }
         catch
         {
-            Remove(tablePath, dataPath);
+            Remove(tablePath, ringPath, dataPath);
             throw;
         }
     }
 
     /// <summary>Takes up the files that another process left. Null when they don't belong to a store, or not to each other.</summary>
-    internal static StoreFiles? TryOpen(string tablePath, string dataPath)
+    /// <param name="tablePath">The mapped table.</param>
+    /// <param name="ringPath">The mapped ring.</param>
+    /// <param name="dataPath">The data file.</param>
+    /// <param name="isResumed">Whether that process died: then the ring must be there, with what is not in the data file. Otherwise a new one is made.</param>
+    internal static StoreFiles? TryOpen(string tablePath, string ringPath, string dataPath, bool isResumed)
     {
-        if (NativeFile.TryGetStatus(tablePath) is not { Length: >= SlotTable.SlotsOffset and <= int.MaxValue } status || !File.Exists(dataPath))
+        if (NativeFile.TryGetStatus(tablePath) is not { Length: >= SlotTable.SlotsOffset and <= int.MaxValue } || !File.Exists(dataPath))
         {
             return null;
         }
 
-        MappedFile mapping;
-        using (SafeFileHandle file = NativeFile.Open(tablePath, OpenMode.ReadWrite))
-        {
-            GiveStorage(file, status.Length);
-            mapping = new MappedFile(file, (int)status.Length, locked: true);
-        }
-
+        MappedFile mapping = TryMap(tablePath)!;
         if (SlotTable.TryOpen(mapping.Memory) is { } table && new FileInfo(dataPath).Length >= (long)table.Geometry.Slots * table.Geometry.BlockSize)
         {
-            return Join(mapping, table, dataPath);
+            return Join(mapping, table, ringPath, dataPath, isResumed);
         }
 
         ((IDisposable)mapping).Dispose();
@@ -137,23 +120,69 @@ internal sealed class StoreFiles : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        ((IDisposable)_mapping).Dispose();
-        _data.Dispose();
-    }
+    public void Dispose() => ((IDisposable)_mapping).Dispose();
 
-    private static StoreFiles Join(MappedFile mapping, SlotTable table, string dataPath)
+    private static StoreFiles? Join(MappedFile mapping, SlotTable table, string ringPath, string dataPath, bool isResumed)
     {
         try
         {
-            return new StoreFiles(mapping, table, NativeFile.TryOpenDirect(dataPath, OpenMode.ReadWrite) ?? NativeFile.Open(dataPath, OpenMode.ReadWrite));
+            if (OpenBlocks(table.Geometry, ringPath, dataPath, isResumed) is { } blocks)
+            {
+                return new StoreFiles(mapping, table, blocks);
+            }
         }
         catch
         {
             ((IDisposable)mapping).Dispose();
             throw;
         }
+
+        ((IDisposable)mapping).Dispose();
+        return null;
+    }
+
+    private static StoreBlocks? OpenBlocks(StoreGeometry geometry, string ringPath, string dataPath, bool isResumed)
+    {
+        if (!isResumed)
+        {
+            Remove(ringPath); // another process may still have an old one mapped
+        }
+
+        MappedFile? mapping = isResumed ? TryMap(ringPath) : MapNew(ringPath, RingMemory.BytesFor(RingCells(geometry), geometry.BlockSize));
+        RingMemory? ring = mapping is null ? null
+            : isResumed ? RingMemory.TryOpen(mapping.Memory, geometry.Id) : RingMemory.Format(mapping.Memory, RingCells(geometry), geometry.BlockSize, geometry.Id);
+        try
+        {
+            if (ring is not null)
+            {
+                return new StoreBlocks(
+                    NativeFile.TryOpenDirect(dataPath, OpenMode.ReadWrite) ?? NativeFile.Open(dataPath, OpenMode.ReadWrite), mapping!, ring, geometry.BlockSize);
+            }
+        }
+        catch
+        {
+            ((IDisposable)mapping!).Dispose();
+            throw;
+        }
+
+        ((IDisposable?)mapping)?.Dispose();
+        return null;
+    }
+
+    /// <summary>A sixteenth of the store, 1 to 16 MiB: enough for what a disk takes in a quarter of a second.</summary>
+    private static int RingCells(StoreGeometry geometry) =>
+        (int)(Math.Clamp((long)geometry.Slots * geometry.BlockSize / RingShare, SmallestRing, LargestRing) / geometry.BlockSize);
+
+    private static MappedFile? TryMap(string path)
+    {
+        if (NativeFile.TryGetStatus(path) is not { Length: > 0 and <= int.MaxValue } status)
+        {
+            return null;
+        }
+
+        using SafeFileHandle file = NativeFile.Open(path, OpenMode.ReadWrite);
+        GiveStorage(file, status.Length);
+        return new MappedFile(file, (int)status.Length, locked: true);
     }
 
     private static MappedFile MapNew(string path, int length)

@@ -50,6 +50,12 @@ internal sealed partial class VersionBook
     /// <summary>The blocks of the batch are in their slots.</summary>
     internal void CompleteSave(SaveBatch batch)
     {
+        if (batch.IsSpoiled)
+        {
+            FailSave(batch, DropReason.SaveFailed);
+            return;
+        }
+
         _saving.Remove(batch);
         for (int index = 0; index < batch.Count; index++)
         {
@@ -88,15 +94,38 @@ internal sealed partial class VersionBook
         GiveBack(batch);
     }
 
+    /// <summary>
+    /// The content of slots did not reach its place, after whoever saved it had gone on: the snapshots that need it are dropped. A batch that has not told
+    /// of the slot yet fails when it does.
+    /// </summary>
+    internal void Lose(int firstSlot, int count, DropReason reason)
+    {
+        for (int slot = firstSlot; slot < firstSlot + count; slot++)
+        {
+            if (IsTaken(slot))
+            {
+                Entry(slot, out long block, out uint key);
+                DropBetween(OlderKey(slot, block), key, reason);
+            }
+            else
+            {
+                Spoil(slot);
+            }
+        }
+    }
+
     /// <summary>The write has landed or was given up.</summary>
     internal void EndWrite(SaveBatch batch) => _idle.Push(batch);
 
     /// <summary>Drops every snapshot with a larger number than this.</summary>
-    internal void DropNewerThan(uint number, DropReason reason)
+    internal void DropNewerThan(uint number, DropReason reason) => DropBetween(number, uint.MaxValue, reason);
+
+    /// <summary>Drops every snapshot with a number larger than one, and not larger than another.</summary>
+    private void DropBetween(uint number, uint last, DropReason reason)
     {
         for (int index = 0; index < _records.Length; index++)
         {
-            if (IsReadable(_records[index].State) && _records[index].Number > number)
+            if (IsReadable(_records[index].State) && _records[index].Number > number && _records[index].Number <= last)
             {
                 SetState(index, RecordState.Dropped, reason);
             }
@@ -117,6 +146,14 @@ internal sealed partial class VersionBook
         }
 
         return false;
+    }
+
+    private void Spoil(int slot)
+    {
+        foreach (SaveBatch batch in _saving)
+        {
+            batch.IsSpoiled |= batch.Slots.Contains(slot);
+        }
     }
 
     private void GiveBack(SaveBatch batch)

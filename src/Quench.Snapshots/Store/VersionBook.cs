@@ -78,6 +78,9 @@ internal sealed partial class VersionBook
     internal IEnumerable<SnapshotRecord> Records =>
         _records.Where(record => record.State is RecordState.Provisional or RecordState.Live or RecordState.Dropped).OrderBy(record => record.Number);
 
+    /// <summary>Whether a slot holds a version.</summary>
+    internal bool IsTaken(int slot) => _table.TryRead(slot, out _, out _);
+
     /// <summary>Adds a snapshot whose instant is now. No write is in flight.</summary>
     /// <param name="number">Larger than any before it.</param>
     /// <returns>False when there are as many as the table holds.</returns>

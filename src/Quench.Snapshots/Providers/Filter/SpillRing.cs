@@ -7,7 +7,7 @@ namespace Quench.Snapshots.Providers.Filter;
 internal readonly record struct SpillRun(long Position, long FirstSlot, int Count);
 
 /// <summary>
-/// The books of the blocks that are in memory on their way to the spill file: which cell of a ring holds which slot, and what may be written next.
+/// The books of the blocks that are in memory on their way to the spill file, or to the data file of a store: which cell of a ring holds which slot, and what may be written next.
 /// Values in, values out: no I/O, no lock, no clock of its own; the caller holds one lock around every call.
 /// </summary>
 /// <remarks>
@@ -27,6 +27,7 @@ internal sealed class SpillRing
     private readonly long[] _filledAt;
     private readonly Dictionary<long, long> _newest; // slot → position of its newest content, as long as that is not in the file
     private readonly SpillRun[] _writing;            // the runs being written; Count 0: none
+    private readonly IRingMarks? _marks;             // where it is kept what a process that dies leaves in its cells
     private long _head;
     private long _scan;                              // no cell before it is Filled, but for those that _postponed leads to
     private long _tail;
@@ -35,8 +36,10 @@ internal sealed class SpillRing
     /// <summary>An empty ring.</summary>
     /// <param name="capacity">How many cells.</param>
     /// <param name="writers">How many runs may be in writing at once.</param>
-    internal SpillRing(int capacity, int writers)
+    /// <param name="marks">Kept up to date with what the cells hold; null when that need not outlive the process.</param>
+    internal SpillRing(int capacity, int writers, IRingMarks? marks = null)
     {
+        _marks = marks;
         _state = new CellState[capacity];
         _slots = new long[capacity];
         _filledAt = new long[capacity];
@@ -71,6 +74,27 @@ internal sealed class SpillRing
     /// <summary>Whether no cell is in use.</summary>
     internal bool IsEmpty => _head == _tail;
 
+    /// <summary>Takes up what is in the cells already, in a ring that has not been used.</summary>
+    /// <param name="slots">By cell: the slot whose content is there; -1 for none. No slot twice.</param>
+    /// <param name="now">When, in the count of <see cref="Fill"/>.</param>
+    internal void Adopt(ReadOnlySpan<int> slots, long now)
+    {
+        for (int cell = 0; cell < slots.Length; cell++)
+        {
+            _state[cell] = slots[cell] < 0 ? CellState.Done : CellState.Filled;
+            if (slots[cell] >= 0)
+            {
+                _slots[cell] = slots[cell];
+                _filledAt[cell] = now;
+                _newest[slots[cell]] = cell;
+                Backlog++;
+            }
+        }
+
+        _tail = Capacity;
+        Advance();
+    }
+
     /// <summary>Where a position's cell is.</summary>
     internal int CellOf(long position) => (int)(position % Capacity);
 
@@ -101,17 +125,19 @@ internal sealed class SpillRing
         for (int index = 0; index < run.Count; index++)
         {
             long slot = run.FirstSlot + index;
-            if (_newest.TryGetValue(slot, out long older) && _state[CellOf(older)] == CellState.Filled)
-            {
-                _state[CellOf(older)] = CellState.Done;
-                Backlog--;
-            }
-
+            bool hasOlder = _newest.TryGetValue(slot, out long older) && _state[CellOf(older)] == CellState.Filled;
             int cell = CellOf(run.Position + index);
             _state[cell] = CellState.Filled;
             _slots[cell] = slot;
             _filledAt[cell] = now;
             _newest[slot] = run.Position + index;
+            _marks?.Set(cell, slot, run.Position + index);
+            if (hasOlder)
+            {
+                _state[CellOf(older)] = CellState.Done;
+                _marks?.Clear(CellOf(older)); // only now: one of the two is marked at any time
+                Backlog--;
+            }
         }
 
         Backlog += run.Count;
@@ -176,6 +202,8 @@ internal sealed class SpillRing
             {
                 _newest.Remove(run.FirstSlot + index);
             }
+
+            _marks?.Clear(CellOf(position));
         }
 
         SetState(run, CellState.Done);
@@ -193,6 +221,12 @@ internal sealed class SpillRing
     /// <returns>How many of them are in neighbouring cells, or in the file.</returns>
     internal int Find(long slot, int most, out long position)
     {
+        if (_newest.Count == 0)
+        {
+            position = -1;
+            return most;
+        }
+
         bool isHere = _newest.TryGetValue(slot, out position);
         position = isHere ? position : -1;
         int count = 1;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Interop.Linux;
@@ -83,7 +82,7 @@ public sealed class SpillFileTests : IAsyncDisposable
     [Fact]
     public void A_file_that_hangs_costs_a_saving_its_budget_and_no_more_and_closing_it_waits_for_nobody()
     {
-        using Trouble trouble = Trouble.Install(IoCall.Write);
+        using SaverTrouble trouble = SaverTrouble.Install(IoCall.Write);
         trouble.Hang();
         SpillFile spill = NewSpill(ringBlocks: 8, budget: TimeSpan.FromMilliseconds(100));
         TimeSpan waited = default;
@@ -109,7 +108,7 @@ public sealed class SpillFileTests : IAsyncDisposable
     [InlineData(Errno.ENOSPC)]
     public void A_file_that_fails_is_given_up_with_the_reason(Errno error)
     {
-        using Trouble trouble = Trouble.Install(IoCall.Write);
+        using SaverTrouble trouble = SaverTrouble.Install(IoCall.Write);
         trouble.Fail(error);
         using SpillFile spill = NewSpill(ringBlocks: 8);
         TimeSpan waited = default;
@@ -122,7 +121,7 @@ public sealed class SpillFileTests : IAsyncDisposable
     [Fact]
     public void A_block_that_does_not_reach_the_file_in_time_is_noticed_though_nobody_waits()
     {
-        using Trouble trouble = Trouble.Install(IoCall.Write);
+        using SaverTrouble trouble = SaverTrouble.Install(IoCall.Write);
         trouble.Hang();
         using SpillFile spill = NewSpill(ringBlocks: 8, handling: TimeSpan.FromMilliseconds(600));
         TimeSpan waited = default;
@@ -134,7 +133,7 @@ public sealed class SpillFileTests : IAsyncDisposable
     [Fact]
     public void A_read_that_hangs_fails_at_the_limit_and_holds_up_no_closing()
     {
-        using Trouble trouble = Trouble.Install(IoCall.Read);
+        using SaverTrouble trouble = SaverTrouble.Install(IoCall.Read);
         SpillFile spill = NewSpill(ringBlocks: 8, handling: TimeSpan.FromMilliseconds(500));
         TimeSpan waited = default;
         spill.Save(_origin, BlocksAt(0, 1), 0, ref waited);
@@ -152,7 +151,7 @@ public sealed class SpillFileTests : IAsyncDisposable
     [Fact]
     public async Task A_reader_that_waits_is_sent_away_when_the_snapshot_ends()
     {
-        using Trouble trouble = Trouble.Install(IoCall.Read);
+        using SaverTrouble trouble = SaverTrouble.Install(IoCall.Read);
         using SpillFile spill = NewSpill(ringBlocks: 8);
         TimeSpan waited = default;
         spill.Save(_origin, BlocksAt(0, 1), 0, ref waited);
@@ -204,55 +203,4 @@ public sealed class SpillFileTests : IAsyncDisposable
     private static Extent BlocksAt(int first, int count) => new((long)first * Block, (long)count * Block);
 
     private static void WaitFor(Func<bool> isSo) => Assert.True(SpinWait.SpinUntil(isSo, TimeSpan.FromSeconds(20)));
-
-    /// <summary>Stands between the spill file's threads and the kernel: answers one kind of call with an error, or not at all until it is let.</summary>
-    private sealed class Trouble : IIoFaults, IDisposable
-    {
-        private readonly IoCall _call;
-        private readonly ManualResetEventSlim _open = new(initialState: true);
-        private readonly ManualResetEventSlim _hasCaller = new();
-        private volatile int _error;
-
-        private Trouble(IoCall call) => _call = call;
-
-        internal static Trouble Install(IoCall call)
-        {
-            Assert.SkipUnless(FaultPoint.Exists, "fault points are in debug builds only");
-            Trouble trouble = new(call);
-            FaultPoint.Set(trouble); // the threads that the spill file starts inherit it
-            return trouble;
-        }
-
-        internal void Hang() => _open.Reset();
-
-        internal void Let() => _open.Set();
-
-        internal void Fail(Errno error) => _error = (int)error;
-
-        internal void WaitForCaller() => Assert.True(_hasCaller.Wait(TimeSpan.FromSeconds(20)));
-
-        public int? Answer(IoCall call, string? path, SafeFileHandle? file)
-        {
-            if (call == _call && Thread.CurrentThread.Name is "spill-saver" or "spill-reader")
-            {
-                if (!_open.IsSet)
-                {
-                    _hasCaller.Set();
-                    _open.Wait();
-                }
-
-                return _error == 0 ? null : _error;
-            }
-
-            return null;
-        }
-
-        public int Shorten(IoCall call, int length) => length;
-
-        public void Dispose()
-        {
-            FaultPoint.Set(null);
-            _open.Set();
-        }
-    }
 }

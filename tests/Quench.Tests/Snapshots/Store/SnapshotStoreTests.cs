@@ -1,7 +1,10 @@
+using System.Diagnostics;
 using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Interop.Linux;
+using Quench.Snapshots.Providers.Filter;
 using Quench.Snapshots.Store;
+using Quench.Tests.Snapshots.Filter;
 using Xunit;
 
 namespace Quench.Tests.Snapshots.Store;
@@ -15,13 +18,14 @@ public sealed class SnapshotStoreTests : IAsyncDisposable
 
     private readonly TemporaryDirectory _folder = new();
     private readonly List<Exception> _reported = [];
+    private readonly Random _random = TestSeed.NewRandom();
     private readonly ImageFile _origin;
     private SnapshotStore _store;
 
     public SnapshotStoreTests()
     {
         _origin = ImageFile.CreateNew(_folder["origin"], Length, direct: false);
-        _store = new SnapshotStore(_origin, StoreFiles.Create(_folder["table"], _folder["blocks"], new StoreGeometry(Length, Block, 10 * Blocks, Guid.NewGuid())), TimeProvider.System, _reported.Add);
+        _store = new SnapshotStore(_origin, StoreFiles.Create(_folder["table"], _folder["ring"], _folder["blocks"], new StoreGeometry(Length, Block, 10 * Blocks, Guid.NewGuid())), TimeProvider.System, _reported.Add);
     }
 
     public async ValueTask DisposeAsync()
@@ -82,7 +86,7 @@ public sealed class SnapshotStoreTests : IAsyncDisposable
     [Fact]
     public void A_store_that_does_not_fit_its_disk_is_not_made()
     {
-        Assert.Throws<LinuxErrorException>(() => StoreFiles.Create(_folder["huge.table"], _folder["huge"], new StoreGeometry(Length, 1 << 30, int.MaxValue / 64, Guid.NewGuid())));
+        Assert.Throws<LinuxErrorException>(() => StoreFiles.Create(_folder["huge.table"], _folder["huge.ring"], _folder["huge"], new StoreGeometry(Length, 1 << 30, int.MaxValue / 64, Guid.NewGuid())));
         Assert.False(File.Exists(_folder["huge"]));
     }
 
@@ -103,10 +107,121 @@ public sealed class SnapshotStoreTests : IAsyncDisposable
         Assert.Equal(Blocks, next);
     }
 
-    private void Reopen()
+    [Fact]
+    public void A_data_file_that_hangs_costs_a_write_its_budget_and_the_snapshots_that_need_the_block()
+    {
+        using SaverTrouble trouble = SaverTrouble.Install(IoCall.Write);
+        Reopen(new SpillSettings { BlockSize = Block, RingBytes = 1 << 20, Budget = TimeSpan.FromMilliseconds(100) });
+        trouble.Hang();
+        Dictionary<uint, byte[]> model = [];
+        for (uint number = 1; number <= 6; number++) // 240 blocks, of the 256 that the ring has room for
+        {
+            TakeAndOverwrite(number, model);
+        }
+
+        long since = Stopwatch.GetTimestamp();
+        TakeAndOverwrite(7, model);
+        Assert.InRange(Stopwatch.GetElapsedTime(since), TimeSpan.FromMilliseconds(90), TimeSpan.FromSeconds(5));
+
+        Assert.Equal([(7u, DropReason.TooSlow)], _store.Records().Where(record => record.State == RecordState.Dropped).Select(record => (record.Number, record.Reason)));
+        Assert.Contains("took nothing for 100 ms", Assert.Single(_reported).Message, StringComparison.Ordinal);
+        model.Remove(7);
+        DemandAll(model); // from the ring
+        trouble.Let();
+        _store.Flush();
+        DemandAll(model); // from the data file
+    }
+
+    [Theory]
+    [InlineData(Errno.EIO)]
+    [InlineData(Errno.ENOSPC)]
+    public void A_data_file_that_fails_costs_the_snapshots_that_need_the_block_and_no_others(Errno error)
+    {
+        using SaverTrouble trouble = SaverTrouble.Install(IoCall.Write);
+        Reopen();
+        Dictionary<uint, byte[]> model = [];
+        TakeAndOverwrite(1, model);
+        _store.Flush();
+        trouble.Fail(error);
+        TakeAndOverwrite(2, model); // these blocks are in the ring: no write fails
+
+        WaitFor(() => _store.Records().Any(record => record.State == RecordState.Dropped));
+
+        Assert.Equal([(2u, DropReason.SaveFailed)], _store.Records().Where(record => record.State == RecordState.Dropped).Select(record => (record.Number, record.Reason)));
+        model.Remove(2);
+        DemandAll(model);
+        Assert.False(_store.TryRead(2, 0, new byte[Block]));
+    }
+
+    [Fact]
+    public void A_block_that_does_not_reach_the_data_file_in_time_drops_all_though_nobody_waits()
+    {
+        using SaverTrouble trouble = SaverTrouble.Install(IoCall.Write);
+        Reopen(new SpillSettings { BlockSize = Block, RingBytes = 1 << 20, HandlingLimit = TimeSpan.FromMilliseconds(400) });
+        trouble.Hang();
+        TakeAndOverwrite(1, []);
+        Assert.True(_store.TryAdd(2));
+
+        WaitFor(() => _store.Records().All(record => record.State == RecordState.Dropped));
+
+        Assert.All(_store.Records(), record => Assert.Equal(DropReason.TooSlow, record.Reason));
+        Assert.Throws<IOException>(_store.Flush);
+    }
+
+    [Fact]
+    public void What_a_process_left_in_the_ring_the_next_one_has_and_brings_to_the_data_file()
+    {
+        using SaverTrouble trouble = SaverTrouble.Install(IoCall.Write);
+        Reopen();
+        trouble.Hang();
+        Dictionary<uint, byte[]> model = [];
+        TakeAndOverwrite(1, model);
+        TakeAndOverwrite(2, model);
+        FaultPoint.Set(null); // the next one has no trouble
+        Reopen();
+        DemandAll(model);
+        _store.Flush();
+        DemandAll(model);
+
+        trouble.Hang();
+        _store.Dispose();
+        StoreFiles files = StoreFiles.TryOpen(_folder["table"], _folder["ring"], _folder["blocks"], isResumed: true)!;
+        files.Blocks.Drain(slot => files.Table.TryRead(slot, out _, out _));
+        files.Blocks.Dispose();
+        files.Dispose();
+        File.Delete(_folder["ring"]);
+        Assert.Null(StoreFiles.TryOpen(_folder["table"], _folder["ring"], _folder["blocks"], isResumed: true)); // it may have held blocks
+        _store = Open(isResumed: false);
+        DemandAll(model);
+    }
+
+    private static void WaitFor(Func<bool> isSo) => Assert.True(SpinWait.SpinUntil(isSo, TimeSpan.FromSeconds(20)));
+
+    /// <summary>Takes a snapshot and overwrites every block.</summary>
+    private void TakeAndOverwrite(uint number, Dictionary<uint, byte[]> model)
+    {
+        Assert.True(_store.TryAdd(number));
+        Assert.True(_store.TryKeep(number));
+        model[number] = Read((at, into) => _origin.Read(at, into), 0, Length);
+        _store.BeforeWrite(new Extent(0, Length));
+        _origin.Write(0, _random.NextBytes(Length));
+    }
+
+    private void DemandAll(Dictionary<uint, byte[]> model)
+    {
+        foreach ((uint number, byte[] expected) in model)
+        {
+            Assert.Equal(expected, Read((at, into) => Assert.True(_store.TryRead(number, at, into)), 0, Length));
+        }
+    }
+
+    private SnapshotStore Open(bool isResumed, SpillSettings? limits = null) => new(
+        _origin, StoreFiles.TryOpen(_folder["table"], _folder["ring"], _folder["blocks"], isResumed)!, TimeProvider.System, _reported.Add, limits);
+
+    private void Reopen(SpillSettings? limits = null)
     {
         _store.Dispose();
-        _store = new SnapshotStore(_origin, StoreFiles.TryOpen(_folder["table"], _folder["blocks"])!, TimeProvider.System, _reported.Add);
+        _store = Open(isResumed: true, limits);
     }
 
     private void WriteSomewhere(Random random)

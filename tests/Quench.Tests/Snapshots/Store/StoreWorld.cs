@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Quench.Snapshots.Providers.Filter;
 using Quench.Snapshots.Store;
 using Quench.Tests.Simulation;
 
@@ -6,8 +7,8 @@ namespace Quench.Tests.Snapshots.Store;
 
 /// <summary>
 /// A volume of a few blocks of two sectors, its store, and everybody who uses them, a step at a time in the order that a seed says: writers that
-/// overlap, readers, snapshots made and deleted, saves that fail, and the death of the process between any two steps or inside any. Beside it the
-/// naive model: each snapshot is a copy of the whole volume.
+/// overlap, savers who bring to the data file what the writers have left in the ring, readers, snapshots made and deleted, saves that fail, a data file that fails or is
+/// slow, and the death of the process between any two steps or inside any. Beside it the naive model: each snapshot is a copy of the whole volume.
 /// </summary>
 internal sealed class StoreWorld : IDisposable
 {
@@ -17,16 +18,22 @@ internal sealed class StoreWorld : IDisposable
     private readonly int _blocks;
     private readonly int[] _origin;   // by sector: the number of the write that it holds
     private readonly int[] _data;     // the data file, by sector
+    private readonly int[] _cells;    // the ring's content, by sector; as mortal as the data file
     private readonly MortalMemory _memory;
+    private readonly MortalMemory _ringMemory;
     private readonly Dictionary<uint, int[]> _model = []; // what each snapshot must show, as long as it can be read
     private readonly HashSet<uint> _provisional = [];
     private readonly List<Writer> _writers = [];
     private readonly List<Reader> _readers = [];
+    private readonly Saver[] _savers = [new(), new()];
+    private readonly int _ringCells;
+    private SpillRing _ring;
     private VersionBook _book;
     private uint _nextSnapshot = 1;
     private int _nextWrite = 1;
     private uint _deleting; // not 0: the process may have died while it deleted this one
     private bool _draining;
+    private bool _finishing; // from now on the data file does what it should
 
     public StoreWorld(long seed)
     {
@@ -36,11 +43,20 @@ internal sealed class StoreWorld : IDisposable
         _origin = new int[_blocks * SectorsPerBlock];
         _data = new int[slots * SectorsPerBlock];
         _memory = new MortalMemory((int)SlotTable.BytesFor(slots));
-        _book = new VersionBook(SlotTable.Format(_memory.Memory, new StoreGeometry(_blocks * 4096L, 4096, slots, Guid.NewGuid())));
+        StoreGeometry geometry = new(_blocks * 4096L, 4096, slots, Guid.NewGuid());
+        _book = new VersionBook(SlotTable.Format(_memory.Memory, geometry));
+        _ringCells = _dice.Between(1, 8);
+        _cells = new int[_ringCells * SectorsPerBlock];
+        _ringMemory = new MortalMemory(RingMemory.BytesFor(_ringCells, 4096));
+        _ring = new SpillRing(_ringCells, _savers.Length, RingMemory.Format(_ringMemory.Memory, _ringCells, 4096, geometry.Id));
     }
 
     /// <inheritdoc/>
-    public void Dispose() => ((IDisposable)_memory).Dispose();
+    public void Dispose()
+    {
+        ((IDisposable)_memory).Dispose();
+        ((IDisposable)_ringMemory).Dispose();
+    }
 
     /// <summary>How often each thing happened, so that a run that shows nothing is seen to show nothing.</summary>
     public Dictionary<string, int> Tally { get; } = [];
@@ -53,7 +69,7 @@ internal sealed class StoreWorld : IDisposable
             {
                 if (_dice.OneIn(60))
                 {
-                    _memory.AccessesToLive = _dice.Below(40); // dies in this step or in one of the next
+                    (_dice.OneIn(2) ? _memory : _ringMemory).AccessesToLive = _dice.Below(40); // dies in this step or in one of the next
                 }
 
                 Step();
@@ -65,7 +81,7 @@ internal sealed class StoreWorld : IDisposable
             }
         }
 
-        _memory.AccessesToLive = -1;
+        LetLive();
         Finish();
     }
 
@@ -111,7 +127,7 @@ internal sealed class StoreWorld : IDisposable
 
     private void StepSomebody()
     {
-        int who = _dice.Below(_writers.Count + _readers.Count + 1);
+        int who = _dice.Below(_writers.Count + _readers.Count + _savers.Length);
         if (who < _writers.Count)
         {
             StepWriter(_writers[who]);
@@ -119,6 +135,10 @@ internal sealed class StoreWorld : IDisposable
         else if (who - _writers.Count < _readers.Count)
         {
             StepReader(_readers[who - _writers.Count]);
+        }
+        else
+        {
+            StepSaver(_savers[who - _writers.Count - _readers.Count]);
         }
     }
 
@@ -163,21 +183,28 @@ internal sealed class StoreWorld : IDisposable
                     _ => WriterPhase.Asking,
                 };
                 writer.At = writer.Phase == WriterPhase.Landing ? writer.First : 0;
+                writer.Saved = 0;
+                writer.Given = 0;
                 break;
-            case WriterPhase.Saving when writer.At < writer.Batch!.Count * SectorsPerBlock:
-                int slot = writer.Batch.Slots[writer.At / SectorsPerBlock];
-                _data[(slot * SectorsPerBlock) + (writer.At % SectorsPerBlock)] = _origin[((int)writer.Batch.First * SectorsPerBlock) + writer.At];
+            case WriterPhase.Saving when writer.Saved == writer.Batch!.Count:
+                writer.Phase = WriterPhase.Asking;
+                Count(writer.Batch.IsSpoiled ? "spoiled batches" : "saves");
+                _book.CompleteSave(writer.Batch);
+                break;
+            case WriterPhase.Saving when writer.Given == 0:
+                Reserve(writer);
+                break;
+            case WriterPhase.Saving when writer.At < writer.Given * SectorsPerBlock:
+                _cells[(_ring.CellOf(writer.Position) * SectorsPerBlock) + writer.At] = _origin[(((int)writer.Batch.First + writer.Saved) * SectorsPerBlock) + writer.At];
                 writer.At++;
                 break;
             case WriterPhase.Saving when _dice.OneIn(40):
-                _data[writer.Batch!.Slots[0] * SectorsPerBlock] = -1; // the medium failed
-                writer.Phase = WriterPhase.Asking;
-                _book.FailSave(writer.Batch, DropReason.SaveFailed);
+                _ring.Abandon(writer.Position, writer.Given); // the origin could not be read
+                Fail(writer, DropReason.SaveFailed);
                 Count("failed saves");
                 break;
             case WriterPhase.Saving:
-                writer.Phase = WriterPhase.Asking;
-                _book.CompleteSave(writer.Batch!);
+                Publish(writer);
                 break;
             case WriterPhase.Landing when writer.At < writer.End:
                 _origin[writer.At++] = writer.Number;
@@ -187,6 +214,71 @@ internal sealed class StoreWorld : IDisposable
                 _writers.Remove(writer);
                 Count("written");
                 break;
+        }
+    }
+
+    private void Reserve(Writer writer)
+    {
+        if (_ring.TryReserve(writer.Batch!.Count - writer.Saved, out long position, out int count))
+        {
+            writer.Position = position;
+            writer.Given = count;
+            writer.At = 0;
+        }
+        else if (_dice.OneIn(20))
+        {
+            Fail(writer, DropReason.TooSlow); // its patience is over
+            Count("no room");
+        }
+    }
+
+    private void Publish(Writer writer)
+    {
+        ReadOnlySpan<int> slots = writer.Batch!.Slots.Slice(writer.Saved, writer.Given);
+        for (int index = 0; index < slots.Length;)
+        {
+            int count = SnapshotStore.RunLength(slots[index..]);
+            _ring.Fill(new SpillRun(writer.Position + index, slots[index], count), 0);
+            index += count;
+        }
+
+        writer.Saved += writer.Given;
+        writer.Given = 0;
+    }
+
+    private void Fail(Writer writer, DropReason reason)
+    {
+        writer.Phase = WriterPhase.Asking;
+        _book.FailSave(writer.Batch!, reason);
+    }
+
+    private void StepSaver(Saver saver)
+    {
+        if (saver.Run.Count == 0)
+        {
+            saver.At = 0;
+            saver.HasLost = false;
+            saver.Run = _ring.TryTakeRun(_dice.Between(1, 4), out SpillRun run) ? run : default;
+        }
+        else if (saver.At < saver.Run.Count * SectorsPerBlock && !saver.HasLost)
+        {
+            int sector = ((int)saver.Run.FirstSlot * SectorsPerBlock) + saver.At;
+            if (!_finishing && _dice.OneIn(80))
+            {
+                _data[sector] = -1; // the medium failed
+                _book.Lose((int)saver.Run.FirstSlot, saver.Run.Count, DropReason.SaveFailed);
+                saver.HasLost = true;
+                Count("lost runs");
+                return;
+            }
+
+            _data[sector] = _cells[(_ring.CellOf(saver.Run.Position) * SectorsPerBlock) + saver.At];
+            saver.At++;
+        }
+        else
+        {
+            _ring.Complete(saver.Run);
+            saver.Run = default;
         }
     }
 
@@ -207,11 +299,13 @@ internal sealed class StoreWorld : IDisposable
         if (reader.At < reader.Bytes.Length)
         {
             int place = reader.Plan[reader.At / SectorsPerBlock];
-            if (place != VersionBook.Settled)
+            if (place == VersionBook.OnOrigin)
             {
-                reader.Bytes[reader.At] = place == VersionBook.OnOrigin
-                    ? _origin[(reader.First * SectorsPerBlock) + reader.At]
-                    : _data[(place * SectorsPerBlock) + (reader.At % SectorsPerBlock)];
+                reader.Bytes[reader.At] = _origin[(reader.First * SectorsPerBlock) + reader.At];
+            }
+            else if (place != VersionBook.Settled)
+            {
+                ReadSlot(reader, place);
             }
 
             reader.At++;
@@ -224,6 +318,26 @@ internal sealed class StoreWorld : IDisposable
         {
             _readers.Remove(reader);
             CheckRead(reader, status);
+        }
+    }
+
+    /// <summary>Reads a sector of a slot from the ring or from the data file; goes back to the block's first one when its cell moved on meanwhile.</summary>
+    private void ReadSlot(Reader reader, int slot)
+    {
+        int sector = reader.At % SectorsPerBlock;
+        if (sector == 0)
+        {
+            _ring.Find(slot, 1, out long position);
+            reader.Position = position;
+        }
+
+        Count(reader.Position < 0 ? "file reads" : "ring reads");
+        reader.Bytes[reader.At] = reader.Position < 0
+            ? _data[(slot * SectorsPerBlock) + sector]
+            : _cells[(_ring.CellOf(reader.Position) * SectorsPerBlock) + sector];
+        if (sector == SectorsPerBlock - 1 && reader.Position >= 0 && !_ring.IsAt(slot, reader.Position))
+        {
+            reader.At -= SectorsPerBlock;
         }
     }
 
@@ -273,10 +387,18 @@ internal sealed class StoreWorld : IDisposable
     /// <summary>A new process takes up what the dead one left: the writes that were not answered come again, and nobody reads any more.</summary>
     private void Rise()
     {
-        _memory.AccessesToLive = -1;
+        LetLive();
         Count("deaths");
-        SlotTable table = SlotTable.TryOpen(_memory.Memory) ?? throw new SimulationException("the table can't be opened after a death");
-        _book = new VersionBook(table);
+        foreach (Saver saver in _savers)
+        {
+            EndInKernel(saver);
+        }
+
+        while (!TryTakeUp())
+        {
+            Count("deaths in taking up");
+        }
+
         _readers.Clear();
         _draining = false;
         foreach (Writer writer in _writers)
@@ -300,11 +422,58 @@ internal sealed class StoreWorld : IDisposable
         CheckRecords();
     }
 
+    /// <summary>A saver that the death met in the kernel writes on there, as far as it likes.</summary>
+    private void EndInKernel(Saver saver)
+    {
+        for (int left = _dice.Below(8); left > 0 && saver.Run.Count > 0 && saver.At < saver.Run.Count * SectorsPerBlock; left--)
+        {
+            _data[((int)saver.Run.FirstSlot * SectorsPerBlock) + saver.At] = _cells[(_ring.CellOf(saver.Run.Position) * SectorsPerBlock) + saver.At];
+            saver.At++;
+        }
+
+        saver.Run = default;
+    }
+
+    private bool TryTakeUp()
+    {
+        try
+        {
+            if (_dice.OneIn(5))
+            {
+                (_dice.OneIn(2) ? _memory : _ringMemory).AccessesToLive = _dice.Below(20);
+            }
+
+            SlotTable table = SlotTable.TryOpen(_memory.Memory) ?? throw new SimulationException("the table can't be opened after a death");
+            VersionBook book = new(table);
+            RingMemory marks = RingMemory.TryOpen(_ringMemory.Memory, table.Geometry.Id) ?? throw new SimulationException("the ring can't be opened after a death");
+            SpillRing ring = new(_ringCells, _savers.Length, marks);
+            int[] slots = marks.Adopt(book.IsTaken);
+            ring.Adopt(slots, 0);
+            LetLive();
+            (_book, _ring) = (book, ring);
+            Tally["adopted"] = Tally.GetValueOrDefault("adopted") + slots.Count(slot => slot >= 0);
+            return true;
+        }
+        catch (DeathException)
+        {
+            LetLive();
+            return false;
+        }
+    }
+
+    private void LetLive()
+    {
+        _memory.AccessesToLive = -1;
+        _ringMemory.AccessesToLive = -1;
+    }
+
     private void Finish()
     {
+        _finishing = true;
         while (_writers.Count > 0)
         {
             StepWriter(_writers[_dice.Below(_writers.Count)]);
+            StepSaver(_savers[_dice.Below(_savers.Length)]);
             CheckRecords();
         }
 
@@ -312,6 +481,18 @@ internal sealed class StoreWorld : IDisposable
         {
         }
 
+        ReadAll();
+        while (!_ring.IsEmpty)
+        {
+            StepSaver(_savers[_dice.Below(_savers.Length)]);
+        }
+
+        ReadAll(); // from the data file alone
+        CheckSpace();
+    }
+
+    private void ReadAll()
+    {
         foreach (uint number in _model.Keys.ToArray())
         {
             Reader all = new(number, 0) { Plan = new int[_blocks], Bytes = new int[_origin.Length] };
@@ -322,8 +503,6 @@ internal sealed class StoreWorld : IDisposable
                 StepReader(all);
             }
         }
-
-        CheckSpace();
     }
 
     /// <summary>Every slot that is taken is needed, counted the naive way.</summary>
@@ -387,6 +566,21 @@ internal sealed class StoreWorld : IDisposable
         public SaveBatch? Batch { get; set; }
 
         public int At { get; set; }
+
+        public int Saved { get; set; } // blocks of the batch that are in the ring
+
+        public long Position { get; set; }
+
+        public int Given { get; set; } // cells that are being filled
+    }
+
+    private sealed class Saver
+    {
+        public SpillRun Run { get; set; }
+
+        public int At { get; set; }
+
+        public bool HasLost { get; set; }
     }
 
     private sealed class Reader(uint number, int first)
@@ -400,5 +594,7 @@ internal sealed class StoreWorld : IDisposable
         public int[] Bytes { get; set; } = [];
 
         public int At { get; set; }
+
+        public long Position { get; set; } // of the cell that its block is read from; -1: from the data file
     }
 }
