@@ -58,7 +58,9 @@ internal sealed class TreeReader(Layout layout, IBlockReader volume, ChunkMap ch
         long offset = (long)place - chunk.Logical;
         Extent first = new(chunk.First + offset, layout.NodeSize);
         bool isWhole = offset % layout.SectorSize == 0 && (chunk.Types & (ChunkTypes.System | ChunkTypes.Metadata)) != 0;
-        Unless(isWhole && !claims.Overlaps(first), $"the btrfs tree block at {place} hangs in two places, or where there can be none");
+        Unless(
+            isWhole && claims.Bits.CountSet(first.Offset / layout.SectorSize, layout.NodeSize / layout.SectorSize) == 0,
+            $"the btrfs tree block at {place} hangs in two places, or where there can be none");
         claims.Add(first);
         if (chunk.Second >= 0)
         {
