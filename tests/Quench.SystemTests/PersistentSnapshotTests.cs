@@ -2,6 +2,9 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
+using Quench.Blocks.Devices;
+using Quench.Imaging.Activity;
+using Quench.Imaging.Recovery;
 using Quench.Interop.Linux;
 using Quench.Interop.Memory;
 using Quench.Snapshots;
@@ -80,6 +83,46 @@ public sealed class PersistentSnapshotTests
 
         Assert.Null(PersistentSnapshots.List(volume.Attached, measured: false).StoreFolder);
         Assert.DoesNotContain(Directory.GetFiles(volume.Scratch), file => file.Contains("quench-snapshots", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Ten_snapshots_of_a_btrfs_each_show_their_instant_in_a_clone_under_load_and_after_a_detach()
+    {
+        Requires.LiveVolumes();
+        Requires.Tool("mkfs.btrfs", "btrfs");
+        await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Raw, 320L << 20);
+        await Tool.RunAsync("mkfs.btrfs", "-q", "-f", "-K", volume.Device);
+        await Tool.RunAsync("mount", volume.Device, volume.MountPoint);
+        StampField field = new(0xB7F5, 512);
+        Dictionary<uint, (long AtLeast, long AtMost)> instants = [];
+        using (StampWriter writer = StampWriter.OnNewFile(Path.Combine(volume.MountPoint, "stamps"), field, written: true))
+        {
+            for (int round = 0; round < Snapshots; round++)
+            {
+                await writer.MoreAsync(30);
+                long before = writer.Acknowledged;
+                KeptSnapshot taken = await TakeAsync(volume);
+                instants.Add(taken.Number, (before, writer.Issued));
+                Assert.Equal(SnapshotGrade.FileSystem, taken.Grade);
+            }
+
+            foreach (uint gone in (uint[])[3, 1])
+            {
+                PersistentSnapshots.Delete(volume.Attached, gone);
+                instants.Remove(gone);
+            }
+
+            await DemandBtrfsAsync(volume, field, 5, instants[5], "under load");
+            writer.Stop();
+        }
+
+        await Tool.RunAsync("umount", volume.MountPoint);
+        await FilterAttachment.DetachAsync(volume.Name, Token);
+        await volume.AttachAgainAsync();
+        foreach ((uint number, (long AtLeast, long AtMost) instant) in instants)
+        {
+            await DemandBtrfsAsync(volume, field, number, instant, "after a detach");
+        }
     }
 
     [Fact]
@@ -321,6 +364,24 @@ public sealed class PersistentSnapshotTests
         await Tool.RunAsync("mount", "-o", kind == "xfs" ? "ro,norecovery,nouuid" : "ro,noload", looped.Device, folder);
         StampChecker.Check(field, Path.Combine(folder, "stamps")).Demand(instant.AtLeast, instant.AtMost, $"the clone of snapshot {number}");
         await Tool.RunAsync("umount", folder);
+    }
+
+    /// <summary>Looks at a snapshot of a btrfs without mounting it: the kernel would take it for the live one.</summary>
+    private static async Task DemandBtrfsAsync(LiveVolume volume, StampField field, uint number, (long AtLeast, long AtMost) instant, string when)
+    {
+        string clone = Path.Combine(volume.Scratch, "clone.img");
+        string files = Directory.CreateDirectory(Path.Combine(volume.Scratch, "clone")).FullName;
+        await using (OpenSnapshot open = PersistentSnapshots.Open(volume.Attached, number))
+        await using (ImageFile disk = ImageFile.CreateNew(clone, open.Reader.Geometry.Length))
+        {
+            await SnapshotClone.CopyAsync(open, SnapshotGrade.FileSystem, disk, isBlank: true, new ActivityMonitor(TimeProvider.System), Token);
+        }
+
+        await Tool.RunAsync("btrfs", "check", "--readonly", clone);
+        await Tool.RunAsync("btrfs", "restore", clone, files);
+        StampChecker.Check(field, Path.Combine(files, "stamps")).Demand(instant.AtLeast, instant.AtMost, $"snapshot {number} {when}");
+        File.Delete(clone);
+        Directory.Delete(files, recursive: true);
     }
 
     private static void Fill(string path, byte value, int length)

@@ -17,6 +17,9 @@ internal enum DiskMood
     /// <summary>Every write fails.</summary>
     Failing,
 
+    /// <summary>Every write fails because the medium below it is full.</summary>
+    Full,
+
     /// <summary>Nothing comes back.</summary>
     Silent,
 }
@@ -84,6 +87,11 @@ internal sealed class FaultyDisk(long length) : IFuseFile
             if (mood == DiskMood.Silent || (_mood == DiskMood.Failing && failingToo))
             {
                 throw new LinuxErrorException(Errno.EIO, "use a disk that fails", null);
+            }
+
+            if (_mood == DiskMood.Full && failingToo)
+            {
+                throw new LinuxErrorException(Errno.ENOSPC, "use a disk that is full", null);
             }
         }
     }

@@ -63,6 +63,37 @@ public sealed class VersionBookTests : IDisposable
     }
 
     [Fact]
+    public void A_version_whose_content_is_lost_costs_the_snapshots_that_share_it_and_no_others()
+    {
+        Take(1);
+        Write(5, 6);
+        Take(2);
+        Take(3);
+        Write(5, 6);
+        Take(4);
+        Write(6, 7);
+
+        _book.Lose(Where(2, 5), 1, DropReason.SaveFailed);
+
+        Assert.Equal([2u, 3u], _book.Records.Where(record => record.State == RecordState.Dropped).Select(record => record.Number));
+    }
+
+    [Fact]
+    public void A_batch_that_lost_content_before_it_was_complete_fails()
+    {
+        Take(1);
+        SaveBatch batch = _book.BeginWrite(5, 7);
+        Assert.Equal(StoreStep.Save, _book.Next(batch));
+
+        _book.Lose(batch.Slots[1], 1, DropReason.SaveFailed);
+        _book.CompleteSave(batch);
+
+        Assert.Equal(StoreStep.Land, _book.Next(batch));
+        Assert.Equal(RecordState.Dropped, Assert.Single(_book.Records).State);
+        Assert.Equal(Slots, _book.FreeSlots);
+    }
+
+    [Fact]
     public void What_a_deleted_snapshot_had_alone_is_freed()
     {
         Take(1);
