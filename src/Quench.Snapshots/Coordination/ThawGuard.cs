@@ -72,7 +72,15 @@ public sealed class ThawGuard : IDisposable
     /// <summary>Starts the clock. Returns when the guard has confirmed it.</summary>
     internal void Arm(TimeSpan limit)
     {
-        Send(string.Create(CultureInfo.InvariantCulture, $"A{(long)limit.TotalMilliseconds}\n"));
+        try
+        {
+            Send(string.Create(CultureInfo.InvariantCulture, $"A{(long)limit.TotalMilliseconds}\n"));
+        }
+        catch (IOException)
+        {
+            // It has ended already: there is no answer either.
+        }
+
         if (_process.StandardOutput.BaseStream.ReadByte() != 'A')
         {
             throw new QuenchException("SNAP-122", "the thaw guard died before the freeze", "try again") { CanRetry = true };

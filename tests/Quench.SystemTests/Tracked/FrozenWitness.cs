@@ -14,7 +14,7 @@ using Xunit;
 namespace Quench.SystemTests.Tracked;
 
 /// <summary>A snapshot on its way to its instant, of which the whole device is read besides, past every map and mark, while its writers are held.</summary>
-internal sealed class FrozenWitness(IConvergingSnapshot inner, string device) : IConvergingSnapshot
+internal sealed class FrozenWitness(IConvergingSnapshot inner, string device) : IConvergingSnapshot, IChangeHistory
 {
     private const int PieceBytes = 1 << 20;
     private const int BlockBytes = 4096;
@@ -65,6 +65,11 @@ internal sealed class FrozenWitness(IConvergingSnapshot inner, string device) : 
             return wanted;
         },
         cancellationToken);
+
+    public ValueTask<VolumeChanges> GetChangesAsync(Guid vault, CancellationToken cancellationToken) => ((IChangeHistory)inner).GetChangesAsync(vault, cancellationToken);
+
+    public ValueTask RememberAsync(Guid vault, Guid point, UsedBlocks used, CancellationToken cancellationToken) =>
+        ((IChangeHistory)inner).RememberAsync(vault, point, used, cancellationToken);
 
     public ValueTask KeepOnlyAsync(UsedBlocks used, CancellationToken cancellationToken) => inner.KeepOnlyAsync(used, cancellationToken);
 

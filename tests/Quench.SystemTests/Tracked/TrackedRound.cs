@@ -1,6 +1,8 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Quench.Blocks;
 using Quench.SystemTests.Harness;
 using Quench.SystemTests.Stamps;
 using Quench.Vault;
@@ -11,10 +13,17 @@ namespace Quench.SystemTests.Tracked;
 
 /// <summary>What a round showed.</summary>
 /// <param name="Plan">The round.</param>
+/// <param name="IsRefused">It was written faster than it was read: said with the numbers, and no point made.</param>
 /// <param name="Passes">How often the volume was copied, the last pass under the freeze included.</param>
-/// <param name="Again">How much of it was read more than once, in words.</param>
 /// <param name="FreezeMilliseconds">How long writers were held; null where the whole device was read meanwhile.</param>
-internal sealed record TrackedFigures(TrackedRoundPlan Plan, int Passes, string Again, double? FreezeMilliseconds);
+internal sealed record TrackedFigures(TrackedRoundPlan Plan, bool IsRefused, int Passes, double? FreezeMilliseconds);
+
+/// <summary>What a backup made.</summary>
+/// <param name="Point">The point's id.</param>
+/// <param name="Freeze">How long writers were held, where that says something.</param>
+/// <param name="Scan">How the volume was read.</param>
+/// <param name="Reason">Why so, and in how many passes.</param>
+internal sealed record TrackedPoint(string Point, double? Freeze, string Scan, string Reason);
 
 /// <summary>
 /// One round: a mounted volume that nobody prepared is stamped and loaded throughout; it is backed up; its restored image must be the volume after exactly some write, the file system in it
@@ -23,6 +32,7 @@ internal sealed record TrackedFigures(TrackedRoundPlan Plan, int Passes, string 
 internal sealed partial class TrackedRound
 {
     private const string FieldName = "stamps";
+    private const string Refusal = "SNAP-184";
 
     private readonly TrackedRoundPlan _plan;
     private readonly MountedLoop _loop;
@@ -55,43 +65,80 @@ internal sealed partial class TrackedRound
         await stamps.MoreAsync(_plan.StampsBefore);
         if (_plan.Follows)
         {
-            await BackUpAsync();
+            if (await BackUpAsync() is null)
+            {
+                return await RefusedAsync(load, stamps, points: 0);
+            }
+
             await stamps.MoreAsync(_plan.StampsBefore);
         }
 
         (long durableBefore, long committedBefore) = (stamps.Acknowledged, load.Committed);
-        (string point, double? freeze, string scan, string reason) = _plan.IsWitnessed ? await CaptureWitnessedAsync() : await BackUpAsync();
+        if ((_plan.IsWitnessed ? await CaptureWitnessedAsync() : await BackUpAsync()) is not { } made)
+        {
+            return await RefusedAsync(load, stamps, points: _plan.Follows ? 1 : 0);
+        }
+
         long issuedAfter = stamps.Issued;
         await load.DemandRunningAsync();
         long committedAfter = load.Committed;
         await load.StopAsync();
         stamps.Stop();
-        await _cli.RunAsync("restore", point, Image, "--yes");
+        await _cli.RunAsync("restore", made.Point, Image, "--yes");
         await _loop.UnmountAsync();
         (StampVerdict verdict, string transactions) = await CheckImageAsync(field, load, committedBefore, committedAfter);
-        Assert.True(scan == (_plan.Follows ? "changes" : "full") || reason.Contains("may have been missed", StringComparison.Ordinal), $"{scan}: {reason}");
+        Assert.True(made.Scan == (_plan.Follows ? "changes" : "full") || made.Reason.Contains("may have been missed", StringComparison.Ordinal), $"{made}");
         verdict.Demand(durableBefore, issuedAfter, "the image");
-        (int passes, string again) = Read(reason);
+        (int passes, string again) = Read(made.Reason);
         Figures.Say(string.Create(
             CultureInfo.InvariantCulture,
-            $"{_plan.ToWords()} freeze_ms={freeze:0.0} passes={passes} again=\"{again}\" stamp={verdict.Last} of=[{durableBefore},{issuedAfter}]{transactions} witnessed={_plan.IsWitnessed} scan={scan} reason=\"{reason}\""));
-        return new TrackedFigures(_plan, passes, again, freeze);
+            $"{_plan.ToWords()} freeze_ms={made.Freeze:0.0} passes={passes} again=\"{again}\" stamp={verdict.Last} of=[{durableBefore},{issuedAfter}]{transactions} witnessed={_plan.IsWitnessed} scan={made.Scan} reason=\"{made.Reason}\""));
+        return new TrackedFigures(_plan, IsRefused: false, passes, made.Freeze);
     }
 
-    private async Task<(string Point, double? Freeze, string Scan, string Reason)> BackUpAsync()
+    /// <summary>A plain refusal: nothing was stored, and the volume goes on.</summary>
+    private async Task<TrackedFigures> RefusedAsync(RoundLoad load, StampWriter stamps, int points)
     {
-        JsonElement summary = await _cli.BackupAsync(_plan.ByDevice ? _loop.Device : _loop.MountPoint);
+        await stamps.MoreAsync(1);
+        await load.DemandRunningAsync();
+        await load.StopAsync();
+        stamps.Stop();
+        Assert.Equal(points, await _cli.CountPointsAsync());
+        Figures.Say($"{_plan.ToWords()} refused");
+        return new TrackedFigures(_plan, IsRefused: true, 0, null);
+    }
+
+    /// <summary>Backs up as a user does; null when that is refused because it is written too fast.</summary>
+    private async Task<TrackedPoint?> BackUpAsync()
+    {
+        ProcessResult result = await _cli.TryRunAsync("backup", _plan.ByDevice ? _loop.Device : _loop.MountPoint, "--json");
+        if (result.ExitCode == 1 && result.Error.Contains($"code: {Refusal}", StringComparison.Ordinal))
+        {
+            return null;
+        }
+
+        Assert.True(result.ExitCode == 0, result.ToString());
+        using JsonDocument document = JsonDocument.Parse(result.Output.TrimEnd('\n').Split('\n')[^1]);
+        JsonElement summary = document.RootElement;
         Assert.Equal(("tracked", "file-system"), (summary.GetProperty("provider").GetString(), summary.GetProperty("grade").GetString()));
-        return (summary.GetProperty("point").GetString()!, summary.GetProperty("freeze_ms").GetDouble(), summary.GetProperty("scan").GetString()!, summary.GetProperty("scan_reason").GetString()!);
+        return new TrackedPoint(
+            summary.GetProperty("point").GetString()!, summary.GetProperty("freeze_ms").GetDouble(), summary.GetProperty("scan").GetString()!, summary.GetProperty("scan_reason").GetString()!);
     }
 
-    private async Task<(string Point, double? Freeze, string Scan, string Reason)> CaptureWitnessedAsync()
+    private async Task<TrackedPoint?> CaptureWitnessedAsync()
     {
-        byte[] password = System.Text.Encoding.UTF8.GetBytes(_cli.Password!);
+        byte[] password = Encoding.UTF8.GetBytes(_cli.Password!);
         await using BackupVault vault = await BackupVault.OpenAsync(new LocalDirectory(_cli.Vault!), password, TimeProvider.System, CancellationToken.None);
-        RecoveryPoint point = await FrozenWitness.CaptureAsync(_loop, vault);
-        ScanRecord scan = point.Volumes[0].Scan!;
-        return (point.Id.ToString("N"), null, scan.Kind, scan.Reason!);
+        try
+        {
+            RecoveryPoint point = await FrozenWitness.CaptureAsync(_loop, vault);
+            ScanRecord scan = point.Volumes[0].Scan!;
+            return new TrackedPoint(point.Id.ToString("N"), null, scan.Kind, scan.Reason!);
+        }
+        catch (QuenchException failure) when (failure.Code == Refusal)
+        {
+            return null;
+        }
     }
 
     private async Task<(StampVerdict Verdict, string Transactions)> CheckImageAsync(StampField field, RoundLoad load, long committedBefore, long committedAfter)

@@ -32,6 +32,7 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
     private TimeSpan _lastInterval; // between the last two tellings
     private long _lastWritten;      // in it
     private HeldRest? _rest;
+    private Task<ThawGuard>? _guard; // coming up, for the next hold
 
     public TrackedSnapshot(MountedVolume volume, TrackedOptions options, DeviceTracker tracker, IBlockReader live, TimeProvider clock)
     {
@@ -81,16 +82,29 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
         _isEverything = false;
         return _convergence.Judge(leftBytes, inDoubt, _clock.GetElapsedTime(_began)) switch
         {
-            ConvergenceStep.Copy => false,
+            ConvergenceStep.Copy => CopyOnce(),
             ConvergenceStep.Hold => true,
             _ => throw Endless(leftBytes),
         };
     }
 
+    /// <summary>Not yet. What is written while a guard starts would have to be copied while writers are held, so it starts while the last passes run.</summary>
+    private bool CopyOnce()
+    {
+        if (_convergence.Passes > 1)
+        {
+            _guard ??= ThawGuard.StartAsync(_volume.MountPoint, CancellationToken.None);
+        }
+
+        return false;
+    }
+
     public async ValueTask<bool> HoldAsync(Func<UsedBlocks, ValueTask<UsedBlocks>> choose, CancellationToken cancellationToken)
     {
         _rest ??= new HeldRest(_live.Geometry, _options.Limits.HeldBytes);
-        using ThawGuard guard = await ThawGuard.StartAsync(_volume.MountPoint, cancellationToken);
+        Task<ThawGuard> starting = _guard ?? ThawGuard.StartAsync(_volume.MountPoint, cancellationToken);
+        _guard = null;
+        using ThawGuard guard = await starting;
         cancellationToken.ThrowIfCancellationRequested();
         bool isWhole;
         DateTimeOffset instant;
@@ -144,12 +158,28 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
 
     public async ValueTask DisposeAsync()
     {
+        await LetGoOfGuardAsync();
         Standing?.Dispose();
         _tracker.Dispose();
         await _live.DisposeAsync();
         if (_rest is not null)
         {
             await _rest.DisposeAsync();
+        }
+    }
+
+    private async ValueTask LetGoOfGuardAsync()
+    {
+        if (_guard is not null)
+        {
+            try
+            {
+                (await _guard).Dispose();
+            }
+            catch (QuenchException)
+            {
+                // It did not come up, and it is not needed any more.
+            }
         }
     }
 
