@@ -250,7 +250,18 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
         }
 
         await Tool.RunAsync("ntfsfix", "-d", image);
+        await WriteBackupAsync(image);
         return $", resized to {wanted}";
+    }
+
+    /// <summary>Puts the copy of the boot sector behind the resized file system, as Windows' check does; ntfsresize leaves it where it was.</summary>
+    private static async Task WriteBackupAsync(string image)
+    {
+        await using FileStream file = new(image, FileMode.Open);
+        byte[] boot = new byte[512];
+        await file.ReadExactlyAsync(boot);
+        file.Position = (long)ReadUInt64LittleEndian(boot.AsSpan(0x28)) * ReadUInt16LittleEndian(boot.AsSpan(0x0B));
+        await file.WriteAsync(boot);
     }
 
     private static async Task<List<string>> DifferencesAsync(string image)
