@@ -39,12 +39,13 @@ internal sealed class FrozenWitness(IConvergingSnapshot inner, string device) : 
     internal static async Task<RecoveryPoint> CaptureAsync(MountedLoop loop, BackupVault vault)
     {
         TrackedOptions options = new() { FreezeLimit = TimeSpan.FromSeconds(60) };
-        await using FrozenWitness witness = new(TrackedProvider.Start(loop.Find(), options, TimeProvider.System), loop.Device);
+        MountedVolume volume = loop.Find();
+        await using FrozenWitness witness = new(TrackedProvider.Start(volume, options, TimeProvider.System), loop.Device);
         CaptureRequest request = new()
         {
             Snapshot = witness,
             Analysis = await Recogniser.AnalyseAsync(witness.Reader, VolumeCondition.Running, CancellationToken.None),
-            Name = "volume",
+            Name = volume.Name, // as the command line has it: the point before is found by it
             Host = "host",
         };
         CaptureResult result = await VolumeCapture.RunAsync(request, vault, new ActivityMonitor(TimeProvider.System), TimeProvider.System, CancellationToken.None);
