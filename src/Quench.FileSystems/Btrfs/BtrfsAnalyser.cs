@@ -53,14 +53,6 @@ internal sealed class BtrfsAnalyser : IFileSystemAnalyser
     }
 
     /// <summary>Reads a superblock; false when there is none.</summary>
-    private static async ValueTask<bool> TryReadAsync(IBlockReader volume, long place, byte[] into, CancellationToken cancellationToken)
-    {
-        if (place + Superblock.Size > volume.Geometry.Length)
-        {
-            return false;
-        }
-
-        await VolumeBytes.ReadAsync(volume, place, into, cancellationToken);
-        return new Superblock(into).HasMagic;
-    }
+    private static async ValueTask<bool> TryReadAsync(IBlockReader volume, long place, byte[] into, CancellationToken cancellationToken) =>
+        await VolumeBytes.TryReadAsync(volume, place, into, cancellationToken) && new Superblock(into).HasMagic;
 }

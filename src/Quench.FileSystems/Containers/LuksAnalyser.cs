@@ -23,14 +23,8 @@ internal sealed class LuksAnalyser : IFileSystemAnalyser
     public async ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
     {
         long length = volume.Geometry.Length;
-        if (length < HeaderSize)
-        {
-            return null;
-        }
-
         byte[] header = new byte[HeaderSize];
-        await VolumeBytes.ReadAsync(volume, 0, header, cancellationToken);
-        return header.AsSpan(0, 6).SequenceEqual((ReadOnlySpan<byte>)[0x4C, 0x55, 0x4B, 0x53, 0xBA, 0xBE])
+        return await VolumeBytes.TryReadAsync(volume, 0, header, cancellationToken) && header.AsSpan(0, 6).SequenceEqual((ReadOnlySpan<byte>)[0x4C, 0x55, 0x4B, 0x53, 0xBA, 0xBE])
             ? VolumeAnalysis.AllInUse(length, Facts(header, length), "the volume is a LUKS container, whose free blocks show only in its open mapping")
             : null;
     }

@@ -15,19 +15,13 @@ internal sealed class ExFatAnalyser : IFileSystemAnalyser
     /// <inheritdoc/>
     public async ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
     {
-        long length = volume.Geometry.Length;
         byte[] boot = new byte[BootSector.Size];
-        if (length < BootSector.Size)
+        if (!await VolumeBytes.TryReadAsync(volume, 0, boot, cancellationToken) || !new BootSector(boot).HasName)
         {
             return null;
         }
 
-        await VolumeBytes.ReadAsync(volume, 0, boot, cancellationToken);
-        if (!new BootSector(boot).HasName)
-        {
-            return null;
-        }
-
+        long length = volume.Geometry.Length;
         FileSystemFacts facts = new BootSector(boot).Facts();
         try
         {

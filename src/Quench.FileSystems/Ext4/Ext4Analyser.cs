@@ -15,19 +15,13 @@ internal sealed class Ext4Analyser : IFileSystemAnalyser
     /// <inheritdoc/>
     public async ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
     {
-        long length = volume.Geometry.Length;
-        if (length < Superblock.Offset + Superblock.Size)
-        {
-            return null;
-        }
-
         byte[] superblock = new byte[Superblock.Size];
-        await VolumeBytes.ReadAsync(volume, Superblock.Offset, superblock, cancellationToken);
-        if (new Superblock(superblock).Magic != Superblock.ExpectedMagic)
+        if (!await VolumeBytes.TryReadAsync(volume, Superblock.Offset, superblock, cancellationToken) || new Superblock(superblock).Magic != Superblock.ExpectedMagic)
         {
             return null;
         }
 
+        long length = volume.Geometry.Length;
         FileSystemFacts facts = new Superblock(superblock).Facts();
         if (condition != VolumeCondition.AtRest && new Superblock(superblock).MayBeInUseWithoutJournal)
         {

@@ -14,19 +14,13 @@ internal sealed class FatAnalyser : IFileSystemAnalyser
     /// <inheritdoc/>
     public async ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
     {
-        long length = volume.Geometry.Length;
         byte[] boot = new byte[BootSector.Size];
-        if (length < BootSector.Size)
+        if (!await VolumeBytes.TryReadAsync(volume, 0, boot, cancellationToken) || !new BootSector(boot).IsPlausible())
         {
             return null;
         }
 
-        await VolumeBytes.ReadAsync(volume, 0, boot, cancellationToken);
-        if (!new BootSector(boot).IsPlausible())
-        {
-            return null;
-        }
-
+        long length = volume.Geometry.Length;
         Layout layout = Layout.From(new BootSector(boot));
         FileSystemFacts facts = layout.Facts(new BootSector(boot));
         try

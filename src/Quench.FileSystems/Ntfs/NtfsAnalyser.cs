@@ -14,19 +14,13 @@ internal sealed class NtfsAnalyser : IFileSystemAnalyser
     /// <inheritdoc/>
     public async ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
     {
-        long length = volume.Geometry.Length;
         byte[] boot = new byte[BootSector.Size];
-        if (length < BootSector.Size)
+        if (!await VolumeBytes.TryReadAsync(volume, 0, boot, cancellationToken) || !new BootSector(boot).HasName)
         {
             return null;
         }
 
-        await VolumeBytes.ReadAsync(volume, 0, boot, cancellationToken);
-        if (!new BootSector(boot).HasName)
-        {
-            return null;
-        }
-
+        long length = volume.Geometry.Length;
         FileSystemFacts facts = new BootSector(boot).Facts();
         try
         {
@@ -61,10 +55,9 @@ internal sealed class NtfsAnalyser : IFileSystemAnalyser
     private static async ValueTask RequireBackupAsync(IBlockReader volume, byte[] boot, CancellationToken cancellationToken)
     {
         long offset = (long)new BootSector(boot).Sectors * new BootSector(boot).SectorSize;
-        if (offset <= volume.Geometry.Length - BootSector.Size)
+        byte[] backup = new byte[BootSector.Size];
+        if (await VolumeBytes.TryReadAsync(volume, offset, backup, cancellationToken))
         {
-            byte[] backup = new byte[BootSector.Size];
-            await VolumeBytes.ReadAsync(volume, offset, backup, cancellationToken);
             InDoubtException.Unless(new BootSector(boot).AgreesWith(new BootSector(backup)), "the NTFS boot sector and its backup differ; check the file system");
         }
     }

@@ -15,19 +15,13 @@ internal sealed class XfsAnalyser : IFileSystemAnalyser
     /// <inheritdoc/>
     public async ValueTask<VolumeAnalysis?> TryAnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
     {
-        long length = volume.Geometry.Length;
         byte[] superblock = new byte[Superblock.Size];
-        if (length < Superblock.Size)
+        if (!await VolumeBytes.TryReadAsync(volume, 0, superblock, cancellationToken) || new Superblock(superblock).Magic != Superblock.ExpectedMagic)
         {
             return null;
         }
 
-        await VolumeBytes.ReadAsync(volume, 0, superblock, cancellationToken);
-        if (new Superblock(superblock).Magic != Superblock.ExpectedMagic)
-        {
-            return null;
-        }
-
+        long length = volume.Geometry.Length;
         FileSystemFacts facts = new Superblock(superblock).Facts();
         try
         {

@@ -13,4 +13,7 @@ internal static class Knob
 
     /// <summary>The seed of random tests.</summary>
     public static int Seed => Number("QUENCH_SEED", 20_251);
+
+    /// <summary>The source of chance of one of many volumes under a seed.</summary>
+    public static Random Chance(int seed, int number) => new(unchecked((seed * 1_000_003) + number));
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Quench.Blocks;
@@ -20,23 +19,8 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
     {
         Tool.Require("mkfs.exfat", "dump.exfat", "partclone.exfat", "mount.exfat-fuse");
         Tool.RequireRoot();
-        int wanted = Knob.WitnessCount(4);
-        int seed = Knob.Seed;
-        int made = 0;
-        List<string> differences = [];
-        for (int number = 0; made < wanted; number++)
-        {
-            using TempFolder folder = new();
-            Random random = new(unchecked((seed * 1_000_003) + number));
-            if (await TryMakeAsync(random, folder["made.img"], folder["mnt"]) is { } recipe)
-            {
-                made++;
-                differences.AddRange((await DifferencesAsync(folder["made.img"])).Select(text => $"seed {seed}, number {number}: {recipe}: {text}"));
-            }
-        }
-
-        output.WriteLine($"seed {seed}: {made} file systems held against their witnesses");
-        Assert.True(differences.Count == 0, string.Join('\n', differences));
+        await GeneratedVolumes.HoldAsync(4, output, async (random, _, folder) =>
+            await TryMakeAsync(random, folder["made.img"], folder["mnt"]) is { } recipe ? (recipe, await DifferencesAsync(folder["made.img"])) : null);
     }
 
     [Fact]
@@ -126,15 +110,7 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
         using TempFolder folder = new();
         await Tool.RunAsync("truncate", "-s", "1T", folder["large.img"]);
         await Tool.RunAsync("mkfs.exfat", "-c", "32K", folder["large.img"]);
-        await using TestVolume volume = TestVolume.OverFile(folder["large.img"]);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        long start = Stopwatch.GetTimestamp();
-        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
-        TimeSpan taken = Stopwatch.GetElapsedTime(start);
-        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        output.WriteLine($"{taken.TotalMilliseconds:0} ms, {allocated >> 20} MiB, {ours.Used.TotalLength >> 20} MiB in use, blocks of {ours.Used.BlockSize}");
-        Assert.Null(ours.Doubt);
-        Assert.InRange(allocated, 1, 64 << 20);
+        await LargeVolume.MapAsync(folder["large.img"], 64 << 20, output);
     }
 
     private static void Seal(byte[] image)

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Globalization;
 using Quench.FileSystems;
 using Xunit;
 
@@ -14,8 +13,8 @@ public sealed class ExtWitnessTests(ITestOutputHelper output)
     public async Task Generated_file_systems_are_mapped_as_dumpe2fs_and_partclone_map_them()
     {
         Tool.Require("mke2fs", "debugfs", "dumpe2fs", "partclone.extfs", "resize2fs");
-        int wanted = Number("QUENCH_WITNESS_COUNT", 72);
-        int seed = Number("QUENCH_SEED", 20_251);
+        int wanted = Knob.WitnessCount(72);
+        int seed = Knob.Seed;
         using TempFolder folder = new();
         ExtMaker.WriteContent(Directory.CreateDirectory(folder["content"]).FullName, new Random(seed));
         ConcurrentQueue<string> differences = [];
@@ -26,7 +25,7 @@ public sealed class ExtWitnessTests(ITestOutputHelper output)
             while (Volatile.Read(ref made) < wanted)
             {
                 int number = Interlocked.Increment(ref next);
-                ExtRecipe recipe = ExtRecipe.From(new Random(unchecked((seed * 1_000_003) + number)));
+                ExtRecipe recipe = ExtRecipe.From(Knob.Chance(seed, number));
                 string image = folder[$"{number}.img"];
                 if (await ExtMaker.TryMakeAsync(recipe, image, folder["content"]))
                 {
@@ -67,7 +66,4 @@ public sealed class ExtWitnessTests(ITestOutputHelper output)
             yield return "partclone: " + second;
         }
     }
-
-    private static int Number(string variable, int otherwise) =>
-        int.TryParse(Environment.GetEnvironmentVariable(variable), CultureInfo.InvariantCulture, out int number) ? number : otherwise;
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Quench.Blocks;
@@ -16,23 +15,8 @@ public sealed partial class FatTests(ITestOutputHelper output)
     public async Task Generated_file_systems_are_mapped_as_partclone_and_fsck_map_them()
     {
         Tool.Require("mkfs.fat", "fsck.fat", "partclone.fat", "mcopy", "mdel");
-        int wanted = Knob.WitnessCount(8);
-        int seed = Knob.Seed;
-        int made = 0;
-        List<string> differences = [];
-        for (int number = 0; made < wanted; number++)
-        {
-            using TempFolder folder = new();
-            Random random = new(unchecked((seed * 1_000_003) + number));
-            if (await TryMakeAsync(random, folder["made.img"], folder) is { } recipe)
-            {
-                made++;
-                differences.AddRange((await DifferencesAsync(folder["made.img"])).Select(text => $"seed {seed}, number {number}: {recipe}: {text}"));
-            }
-        }
-
-        output.WriteLine($"seed {seed}: {made} file systems held against their witnesses");
-        Assert.True(differences.Count == 0, string.Join('\n', differences));
+        await GeneratedVolumes.HoldAsync(8, output, async (random, _, folder) =>
+            await TryMakeAsync(random, folder["made.img"], folder) is { } recipe ? (recipe, await DifferencesAsync(folder["made.img"])) : null);
     }
 
     [Theory]
@@ -153,15 +137,7 @@ public sealed partial class FatTests(ITestOutputHelper output)
         using TempFolder folder = new();
         await Tool.RunAsync("truncate", "-s", "1023G", folder["large.img"]);
         await Tool.RunAsync("mkfs.fat", "-F", "32", "-s", "128", folder["large.img"]);
-        await using TestVolume volume = TestVolume.OverFile(folder["large.img"]);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        long start = Stopwatch.GetTimestamp();
-        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
-        TimeSpan taken = Stopwatch.GetElapsedTime(start);
-        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        output.WriteLine($"{taken.TotalMilliseconds:0} ms, {allocated >> 20} MiB, {ours.Used.TotalLength >> 20} MiB in use, blocks of {ours.Used.BlockSize}");
-        Assert.Null(ours.Doubt);
-        Assert.InRange(allocated, 1, 64 << 20);
+        await LargeVolume.MapAsync(folder["large.img"], 64 << 20, output);
     }
 
     private static void Seal(byte[] image, int fat, int copy, int bits)

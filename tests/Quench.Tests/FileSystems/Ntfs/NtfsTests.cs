@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Quench.Blocks;
@@ -21,23 +20,8 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
     {
         Tool.Require("mkntfs", "ntfsinfo", "partclone.ntfs", "ntfs-3g", "ntfsresize", "ntfsfix");
         Tool.RequireRoot();
-        int wanted = Knob.WitnessCount(4);
-        int seed = Knob.Seed;
-        int made = 0;
-        List<string> differences = [];
-        for (int number = 0; made < wanted; number++)
-        {
-            using TempFolder folder = new();
-            Random random = new(unchecked((seed * 1_000_003) + number));
-            if (await TryMakeAsync(random, folder["made.img"], folder["mnt"]) is { } recipe)
-            {
-                made++;
-                differences.AddRange((await DifferencesAsync(folder["made.img"])).Select(text => $"seed {seed}, number {number}: {recipe}: {text}"));
-            }
-        }
-
-        output.WriteLine($"seed {seed}: {made} file systems held against their witnesses");
-        Assert.True(differences.Count == 0, string.Join('\n', differences));
+        await GeneratedVolumes.HoldAsync(4, output, async (random, _, folder) =>
+            await TryMakeAsync(random, folder["made.img"], folder["mnt"]) is { } recipe ? (recipe, await DifferencesAsync(folder["made.img"])) : null);
     }
 
     [Fact]
@@ -155,15 +139,7 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
         using TempFolder folder = new();
         await Tool.RunAsync("truncate", "-s", "1T", folder["large.img"]);
         await Tool.RunAsync("mkntfs", "-Q", "-q", "-F", "-s", "512", "-p", "0", "-H", "16", "-S", "63", folder["large.img"]);
-        await using TestVolume volume = TestVolume.OverFile(folder["large.img"]);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        long start = Stopwatch.GetTimestamp();
-        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
-        TimeSpan taken = Stopwatch.GetElapsedTime(start);
-        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-        output.WriteLine($"{taken.TotalMilliseconds:0} ms, {allocated >> 20} MiB, {ours.Used.TotalLength >> 20} MiB in use");
-        Assert.Null(ours.Doubt);
-        Assert.InRange(allocated, 1, 48 << 20);
+        await LargeVolume.MapAsync(folder["large.img"], 48 << 20, output);
     }
 
     /// <summary>Makes the mirror and the backup what they should be.</summary>

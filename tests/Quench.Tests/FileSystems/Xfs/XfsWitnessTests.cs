@@ -12,23 +12,11 @@ public sealed class XfsWitnessTests(ITestOutputHelper output)
     {
         Tool.Require("mkfs.xfs", "xfs_db", "partclone.xfs");
         Tool.RequireRoot();
-        int wanted = Knob.WitnessCount(6);
-        int seed = Knob.Seed;
-        int made = 0;
-        List<string> differences = [];
-        for (int number = 0; made < wanted; number++)
+        await GeneratedVolumes.HoldAsync(6, output, async (random, number, folder) =>
         {
-            using TempFolder folder = new();
-            XfsRecipe recipe = XfsRecipe.From(new Random(unchecked((seed * 1_000_003) + number)));
-            if (await XfsMaker.TryMakeAsync(recipe, folder["made.img"]))
-            {
-                made++;
-                differences.AddRange((await DifferencesAsync(folder["made.img"], number % 4 == 0)).Select(text => $"seed {seed}, number {number}: {recipe}: {text}"));
-            }
-        }
-
-        output.WriteLine($"seed {seed}: {made} file systems held against their witnesses");
-        Assert.True(differences.Count == 0, string.Join('\n', differences));
+            XfsRecipe recipe = XfsRecipe.From(random);
+            return await XfsMaker.TryMakeAsync(recipe, folder["made.img"]) ? ($"{recipe}", await DifferencesAsync(folder["made.img"], number % 4 == 0)) : null;
+        });
     }
 
     [Fact]
