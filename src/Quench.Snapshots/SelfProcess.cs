@@ -40,4 +40,20 @@ internal static class SelfProcess
         WithoutDiagnostics(start);
         return start;
     }
+
+    /// <summary>
+    /// Starts this program with other arguments in a session of its own: it outlives us, and no terminal's Ctrl-C reaches it. Its standard output is ours to read until it
+    /// has told us that it stands; what it says on standard error goes to the end of a file.
+    /// </summary>
+    internal static ProcessStartInfo Detached(string log, IEnumerable<string> arguments)
+    {
+        ProcessStartInfo start = new("/bin/sh") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardInput = true, WorkingDirectory = "/" };
+        foreach (string word in (string[])["-c", "exec setsid \"$@\" 2>>\"$0\" </dev/null", log, .. Command(), .. arguments])
+        {
+            start.ArgumentList.Add(word);
+        }
+
+        WithoutDiagnostics(start);
+        return start;
+    }
 }

@@ -10,6 +10,7 @@ namespace Quench.Cli.Output;
 internal sealed class ProgressDisplay : IAsyncDisposable
 {
     private static readonly TimeSpan s_bar = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan s_told = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan s_json = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_line = TimeSpan.FromSeconds(5);
 
@@ -25,6 +26,14 @@ internal sealed class ProgressDisplay : IAsyncDisposable
         _showing = json ? TickAsync(s_json, () => ProgressText.WriteJson(host.Output, activity.Read()))
             : host.ErrorIsTerminal ? BarAsync()
             : TickAsync(s_line, () => host.Error.WriteLine(ProgressText.Line(activity.Read())));
+    }
+
+    /// <summary>Gives the job's progress to somebody else instead, twice a second.</summary>
+    public ProgressDisplay(CliHost host, ActivityMonitor activity, Action<Quench.Imaging.Activity.Progress> show)
+    {
+        _host = host;
+        _activity = activity;
+        _showing = TickAsync(s_told, () => show(activity.Read()));
     }
 
     public async ValueTask DisposeAsync()

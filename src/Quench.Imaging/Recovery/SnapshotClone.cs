@@ -75,7 +75,11 @@ public static class SnapshotClone
         return written;
     }
 
-    private static void DemandRoom(Disk target, long length)
+    /// <summary>Refuses a target that can't hold the volume. <see cref="CopyAsync"/> asks it too.</summary>
+    /// <param name="target">Lent; not written to.</param>
+    /// <param name="length">The volume's length in bytes.</param>
+    /// <exception cref="QuenchException">SNAP-172.</exception>
+    public static void DemandRoom(Disk target, long length)
     {
         if (target.Geometry.Length < length)
         {

@@ -11,6 +11,7 @@ public static unsafe class ProcessControl
     private const int PR_SET_IO_FLUSHER = 57;
     private const int PR_SET_DUMPABLE = 4;
     private const int RLIMIT_CORE = 4;
+    private const int SIGTERM = 15;
 
     /// <summary>Whether the process runs as root.</summary>
     public static bool IsRoot => LibC.geteuid() == 0;
@@ -31,6 +32,10 @@ public static unsafe class ProcessControl
     /// <summary>Ends this process at once: no finalizer, no handler, nothing that could wait. (_exit(2))</summary>
     /// <param name="code">The exit code, 0 to 255.</param>
     public static void ExitNow(int code) => LibC._exit(code);
+
+    /// <summary>Asks a process to end. (SIGTERM)</summary>
+    /// <returns>False when there is no such process, or when it is not ours to end.</returns>
+    public static bool TryTerminate(int process) => LibC.kill(process, SIGTERM) == 0;
 
     /// <summary>Tells the kernel that this process serves block I/O and must not be made to wait for it. (PR_SET_IO_FLUSHER)</summary>
     /// <returns>False when not allowed: it needs CAP_SYS_RESOURCE.</returns>

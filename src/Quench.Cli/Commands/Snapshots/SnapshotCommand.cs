@@ -17,6 +17,7 @@ internal static class SnapshotCommand
         SnapshotDeleteCommand.Make(host),
         SnapshotRevertCommand.Make(host),
         SnapshotCloneCommand.Make(host),
+        SnapshotClonesCommand.Make(host),
     };
 
     /// <summary>The argument that names an attached volume.</summary>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Quench.Blocks;
 using Quench.Snapshots.Providers.Filter;
 using Quench.Snapshots.Store;
+using Quench.Snapshots.Store.Clones;
 
 namespace Quench.Cli.Commands.Snapshots;
 
@@ -22,7 +23,7 @@ internal static class SnapshotDeleteCommand
             KeptSnapshot found = PersistentSnapshots.List(attached, measured: true).Snapshots.First(listed => listed.Number == number);
             if (found.Gone is null)
             {
-                string plan = $"Snapshot {found.Number} of {attached.Name}, taken {SnapshotText.Of(found.Instant)}, will be deleted; that frees {ByteSize.Format(found.AloneBytes)}.";
+                string plan = $"Snapshot {found.Number} of {attached.Name}, taken {SnapshotText.Of(found.Instant)}, will be deleted; that frees {ByteSize.Format(found.AloneBytes)}.{Copies(found)}";
                 host.Error.WriteLine(plan);
                 Consent.Demand(host, parsed.GetValue(yes), plan, $"delete snapshot {found.Number} of {attached.Name}");
             }
@@ -33,4 +34,8 @@ internal static class SnapshotDeleteCommand
         });
         return command;
     }
+
+    private static string Copies(KeptSnapshot snapshot) => string.Concat(BackgroundClones.List()
+        .Where(clone => clone.State == CloneState.Copying && clone.Job.Volume == snapshot.Volume && clone.Job.Snapshot == snapshot.Number)
+        .Select(clone => $" Its copy to {clone.Job.Target} is not done and will end."));
 }

@@ -117,17 +117,12 @@ public static class FilterAttachment
     /// <summary>The holder's process: in a session of its own, its words in its log, the arguments passed as they are.</summary>
     private static ProcessStartInfo HolderStart(FilterDirectory directory, string origin, AttachOptions options)
     {
-        ProcessStartInfo start = new("/bin/sh") { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardInput = true, WorkingDirectory = "/" };
-        foreach (string word in (string[])["-c", "exec setsid \"$@\" 2>>\"$0\" </dev/null", directory.Log, .. SelfProcess.Command(), .. FilterHolder.Words(directory.Name, origin, options)])
-        {
-            start.ArgumentList.Add(word);
-        }
+        ProcessStartInfo start = SelfProcess.Detached(directory.Log, FilterHolder.Words(directory.Name, origin, options));
 
         // Neither it nor its workers allocate while they serve: they need no collector beside them.
         start.Environment["DOTNET_gcConcurrent"] = "0";
         start.Environment["DOTNET_TieredPGO"] = "0";
         start.Environment[FilterHolder.HeapLimit] = "0x2000000";
-        SelfProcess.WithoutDiagnostics(start);
         return start;
     }
 
