@@ -10,13 +10,16 @@ namespace Quench.Exports.Nbd;
 /// write-zeroes, several connections to one export. (the NBD protocol, doc/proto.md of the NetworkBlockDevice project)
 /// </summary>
 /// <remarks>
-/// Thread-safe. A client can neither reach another export than its own nor a byte outside it, nor hold more than 4 MiB or stop the others by standing still.
+/// Thread-safe. A client can neither reach another export than its own nor a byte outside it, nor hold more than 4 MiB (and 1 MiB of answers in the kernel) or stop the others by standing still.
 /// Disposing stops listening, lets commands in work end, and closes every connection; the exports stay open.
 /// </remarks>
 public sealed class NbdServer : IAsyncDisposable
 {
     private const int Backlog = 512;
     private const int LooksWithinLimit = 4;
+
+    // A Unix socket's usual 208 KiB are less than one large answer: whoever sends it would wait for the client each time (docs/performance.md). TCP sizes its own.
+    private const int UnixSendBuffer = 1 << 20;
 
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(100); // at least so often
 
@@ -164,6 +167,11 @@ public sealed class NbdServer : IAsyncDisposable
 
     private void Begin(Socket socket)
     {
+        if (_path is not null)
+        {
+            socket.SendBufferSize = UnixSendBuffer;
+        }
+
         Connection connection = new(new NbdSession(socket, _options, _pieces, _serving));
         lock (_gate)
         {
