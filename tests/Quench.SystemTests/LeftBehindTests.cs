@@ -19,6 +19,7 @@ namespace Quench.SystemTests;
 public sealed class LeftBehindTests
 {
     private const long DiskLength = 96L << 20;
+    private const int Readers = 12;
 
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan s_stuckFor = TimeSpan.FromSeconds(1); // longer than a busy machine takes for a transfer that does end
@@ -102,6 +103,54 @@ public sealed class LeftBehindTests
         {
             folder.Become(DiskMood.Sound);
         }
+    }
+
+    [Fact]
+    public async Task Those_who_read_an_exposed_snapshot_from_a_store_that_does_not_answer_cost_production_one_worker()
+    {
+        Requires.LiveVolumes();
+        Requires.Tool("mkfs.ext4", "fio", "dd");
+        await using FaultyFolder folder = await FaultyFolder.MakeAsync(DiskLength);
+        await using SupervisedVolume volume = await SupervisedVolume.CreateAsync("ext4");
+        await using StallProber prober = new(Path.Combine(volume.MountPoint, "probe"));
+        await TakeAsync(volume, folder, "store");
+        string device = PersistentSnapshots.Expose(volume.Volume.Attached, 1);
+        await using (VerifiedLoad load = new(Path.Combine(volume.MountPoint, "load"), direct: true, seed: 2))
+        {
+            await Wait.UntilAsync(() => PersistentSnapshots.List(volume.Volume.Attached, measured: true).UsedBytes > 4 << 20, s_limit, "the store has old blocks");
+            await load.DemandCleanAsync();
+        }
+
+        await volume.WaitForStandbyAsync();
+        int worker = volume.Supervision.WorkerId;
+        List<ProcessRun> readers = [];
+        try
+        {
+            folder.Become(DiskMood.Silent);
+            prober.Watch();
+            for (int reader = 0; reader < Readers; reader++) // more than the volume has threads
+            {
+                readers.Add(ProcessRun.Start(new ProcessStartInfo("dd", [$"if={device}", "of=/dev/null", "bs=64k", "iflag=direct", $"skip={reader * 16}"])));
+            }
+
+            VolumeSupervision now = await volume.WaitForAnotherAsync(worker);
+            await prober.GoesOnAsync();
+            TimeSpan stall = prober.Longest();
+            Figures.Say(string.Create(CultureInfo.InvariantCulture, $"stall {stall.TotalMilliseconds:0} ms; hangs {now.Hangs}, restarts {now.Restarts}, {now.PassThrough}"));
+            Assert.True(stall < TimeSpan.FromSeconds(5), $"a write or read took {stall.TotalSeconds:0.0} s");
+        }
+        finally
+        {
+            folder.Become(DiskMood.Sound);
+            foreach (ProcessRun reader in readers)
+            {
+                await reader.EndAsync(s_limit);
+                reader.Dispose();
+            }
+        }
+
+        await prober.StopAsync();
+        await volume.DemandFileSystemCleanAsync();
     }
 
     /// <summary>Has the volume's writes save blocks on the folder's disk.</summary>
