@@ -3,6 +3,7 @@
 #
 #   write   looks at what is there ("FOUND k"), then goes on from there for ever: writes record k, makes it durable, says "DID k"
 #   check   looks at what is there, says "FOUND k" or "WRONG …", waits for a line, and switches the machine off
+#   run     as write; meanwhile /run/tools/run, on a disk labelled "tools", runs as a program: what it prints is told as "SAY …", and its end as "END code"
 #
 # Record k is 4 KiB that follow from k. It lies in the ring, a file of 1,024 places written in place, at k mod 1,024; every eighth is a file of its own as well,
 # of which the last 64 stay. So at any moment the files hold what some k says, but for record k+1 on its way. tests/…/GuestRecords.cs knows the same rules.
@@ -70,6 +71,18 @@ if ($mode eq "check") {
 }
 
 mkdir $folder;
+if ($mode eq "run" && !fork) {
+    mkdir "/run/tools";
+    system("mount", "-o", "ro", "LABEL=tools", "/run/tools") == 0 or say_so("SAY there are no tools");
+    open(my $lines, "-|", "/run/tools/run 2>&1") or die "run: $!";
+    while (my $line = <$lines>) {
+        chomp $line;
+        say_so("SAY $line");
+    }
+    close $lines;
+    say_so("END " . ($? >> 8));
+    exit 0;
+}
 sysopen(my $ring, "$folder/ring", O_RDWR | O_CREAT) or die "ring: $!";
 for (my $k = $last + 1;; $k++) {
     my $bytes = record($k);

@@ -21,7 +21,8 @@ public sealed class GuestTests : IDisposable
     [Fact]
     public async Task A_running_machines_disk_is_imaged_hot_and_the_image_boots_clean_with_all_that_was_durable()
     {
-        string disk = RequireGuest();
+        string disk = Requires.Guest();
+        Requires.Tool("nbdcopy");
         await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Raw, new FileInfo(disk).Length);
         QuenchCli cli = await QuenchCli.WithNewVaultAsync(_folder["vault"]);
         (string Point, int Before, int After)[] points;
@@ -48,17 +49,6 @@ public sealed class GuestTests : IDisposable
             await DemandAsync(restored, before, after);
             File.Delete(restored);
         }
-    }
-
-    private static string RequireGuest()
-    {
-        Requires.LiveVolumes();
-        Requires.Tool("qemu-system-x86_64", "nbdcopy");
-        string? folder = Environment.GetEnvironmentVariable("QUENCH_GUEST_DIR");
-        Assert.SkipUnless(folder is { Length: > 0 }, "needs the guest's disk: run it with ./test guest");
-        string disk = Path.Combine(folder, "guest.img");
-        Assert.SkipUnless(File.Exists(disk), $"needs {disk}: make it with scripts/guest/build");
-        return disk;
     }
 
     private static async Task<(string Point, int Before, int After)> BackupAsync(QuenchCli cli, LiveVolume volume, GuestMachine guest, int atRecord)

@@ -17,6 +17,8 @@ internal sealed class GuestMachine : IAsyncDisposable
     private readonly string _console;
     private readonly NetworkStream _port;
     private readonly Task _listening;
+    private readonly List<string> _said = []; // guarded by itself
+    private readonly TaskCompletionSource<int> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<int> _found = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly long _since = Stopwatch.GetTimestamp();
     private volatile int _done;
@@ -35,6 +37,21 @@ internal sealed class GuestMachine : IAsyncDisposable
     /// <summary>What it found on its disk when it began.</summary>
     internal Task<int> Found => _found.Task;
 
+    /// <summary>The exit code of the program that it was given to run.</summary>
+    internal Task<int> Ended => _ended.Task;
+
+    /// <summary>What that program has printed so far.</summary>
+    internal IReadOnlyList<string> Said
+    {
+        get
+        {
+            lock (_said)
+            {
+                return [.. _said];
+            }
+        }
+    }
+
     /// <summary>Since it was switched on.</summary>
     internal TimeSpan Age => Stopwatch.GetElapsedTime(_since);
 
@@ -42,8 +59,9 @@ internal sealed class GuestMachine : IAsyncDisposable
     /// <param name="folder">For its sockets and its console's text; exists.</param>
     /// <param name="name">Of this machine in the folder.</param>
     /// <param name="disk">The disk, as QEMU's -drive option names it.</param>
-    /// <param name="mode">"write" or "check".</param>
-    internal static async Task<GuestMachine> StartAsync(string folder, string name, string disk, string mode)
+    /// <param name="mode">"write", "check" or "run".</param>
+    /// <param name="moreDisks">Image files that it has too.</param>
+    internal static async Task<GuestMachine> StartAsync(string folder, string name, string disk, string mode, params IReadOnlyList<string> moreDisks)
     {
         string path = Path.Combine(folder, name + ".port");
         string console = Path.Combine(folder, name + ".console");
@@ -51,8 +69,9 @@ internal sealed class GuestMachine : IAsyncDisposable
         listener.Bind(new UnixDomainSocketEndPoint(path));
         listener.Listen(1);
         ProcessRun machine = ProcessRun.Start(new ProcessStartInfo("qemu-system-x86_64", [
-            "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "512", "-nodefaults", "-display", "none", "-no-reboot", "-nic", "none",
-            "-drive", disk + ",format=raw,if=virtio", "-smbios", $"type=1,serial={mode}", "-serial", $"file:{console}", "-serial", $"unix:{path}"]));
+            "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", moreDisks.Count == 0 ? "512" : "1536", "-nodefaults", "-display", "none", "-no-reboot", "-nic", "none",
+            "-drive", disk + ",format=raw,if=virtio", "-smbios", $"type=1,serial={mode}", "-serial", $"file:{console}", "-serial", $"unix:{path}",
+            .. moreDisks.SelectMany(file => (string[])["-drive", $"file={file},format=raw,if=virtio"])]));
         try
         {
             using CancellationTokenSource limit = new(TimeSpan.FromSeconds(30));
@@ -70,6 +89,10 @@ internal sealed class GuestMachine : IAsyncDisposable
 
     /// <summary>Waits until a record is durable.</summary>
     internal Task WaitForAsync(int record) => Wait.UntilAsync(() => HasExitedOr(() => _done >= record), s_boot, $"record {record}");
+
+    /// <summary>Waits until the program that it runs has printed a line.</summary>
+    internal Task WaitToSayAsync(string line) => Wait.UntilAsync(
+        () => HasExitedOr(() => Said.Contains(line) || (Ended.IsCompleted ? throw new InvalidOperationException(string.Join('\n', Said)) : false)), s_boot, line);
 
     /// <summary>Has a machine that checks switch itself off, and waits for its end.</summary>
     internal async Task SwitchOffAsync()
@@ -117,6 +140,7 @@ internal sealed class GuestMachine : IAsyncDisposable
         }
 
         _found.TrySetException(new InvalidOperationException("the machine ended before it said what it found"));
+        _ended.TrySetException(new InvalidOperationException("the machine ended before its program did"));
     }
 
     private void Hear(string line)
@@ -126,11 +150,22 @@ internal sealed class GuestMachine : IAsyncDisposable
         {
             _found.TrySetException(new InvalidDataException(line));
         }
+        else if (words[0] == "SAY")
+        {
+            lock (_said)
+            {
+                _said.Add(words[^1]);
+            }
+        }
         else if (words.Length == 2 && int.TryParse(words[1], CultureInfo.InvariantCulture, out int record))
         {
             if (words[0] == "FOUND")
             {
                 _found.TrySetResult(record);
+            }
+            else if (words[0] == "END")
+            {
+                _ended.TrySetResult(record);
             }
             else
             {

@@ -31,4 +31,17 @@ internal static class Requires
 
     internal static bool HasTool(string name) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => folder.Length > 0 && File.Exists(Path.Combine(folder, name)));
+
+    /// <summary>Skips where there is no disk for a guest, or nothing that runs it.</summary>
+    /// <returns>The disk's path; packages lie beside it in "debs".</returns>
+    internal static string Guest()
+    {
+        LiveVolumes();
+        Tool("qemu-system-x86_64");
+        string? folder = Environment.GetEnvironmentVariable("QUENCH_GUEST_DIR");
+        Assert.SkipUnless(folder is { Length: > 0 }, "needs the guest's disk: run it with ./test guest");
+        string disk = Path.Combine(folder, "guest.img");
+        Assert.SkipUnless(File.Exists(disk), $"needs {disk}: make it with scripts/guest/build");
+        return disk;
+    }
 }
