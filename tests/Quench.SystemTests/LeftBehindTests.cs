@@ -168,8 +168,8 @@ public sealed class LeftBehindTests
     }
 
     /// <summary>Writes the same 8 MiB again, past the page cache.</summary>
-    private static Task OverwriteAsync(SupervisedVolume volume) =>
-        Tool.RunAsync("dd", "if=/dev/urandom", $"of={Path.Combine(volume.MountPoint, "data")}", "bs=1M", "count=8", "oflag=direct", "conv=notrunc,fsync", "status=none");
+    private static async Task OverwriteAsync(SupervisedVolume volume) =>
+        await Tool.RunAsync("dd", "if=/dev/urandom", $"of={Path.Combine(volume.MountPoint, "data")}", "bs=1M", "count=8", "oflag=direct", "conv=notrunc,fsync", "status=none");
 
     private static async Task DemandServiceAsync(SupervisedVolume volume, string stuckIn)
     {
