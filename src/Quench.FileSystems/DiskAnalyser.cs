@@ -23,13 +23,14 @@ internal static class DiskAnalyser
     public static async ValueTask<VolumeAnalysis> AnalyseAsync(
         IBlockReader disk, PartitionTable table, Func<Extent, VolumeCondition> conditionOf, CancellationToken cancellationToken)
     {
-        table = await ChooseSectorsAsync(disk, table, conditionOf, cancellationToken);
+        ByteAddressable bytes = new(disk); // a partition may begin between two of the disk's own sectors; not to be disposed: the disk is the caller's
+        table = await ChooseSectorsAsync(bytes, table, conditionOf, cancellationToken);
         long length = disk.Geometry.Length;
         UsedBlocks used = new(length, BlockSize);
         List<PartitionContent> contents = [];
         foreach (Partition partition in table.Partitions.Where(partition => disk.Geometry.Whole.Contains(partition.Extent)))
         {
-            contents.Add(await AddAsync(used, disk, partition, conditionOf(partition.Extent), cancellationToken));
+            contents.Add(await AddAsync(used, bytes, partition, conditionOf(partition.Extent), cancellationToken));
         }
 
         ExtentSet taken = new(contents.Select(content => content.Partition.Extent));
@@ -50,7 +51,7 @@ internal static class DiskAnalyser
     private static async ValueTask<PartitionContent> AddAsync(
         UsedBlocks used, IBlockReader disk, Partition partition, VolumeCondition condition, CancellationToken cancellationToken)
     {
-        VolumeAnalysis analysis = await Recogniser.AnalysePartitionAsync(Window(disk, partition), condition, cancellationToken);
+        VolumeAnalysis analysis = await Recogniser.AnalysePartitionAsync(new Slice(disk, partition.Extent), condition, cancellationToken);
         foreach (Extent run in analysis.Used.Runs())
         {
             used.Add(new Extent(partition.Extent.Offset + run.Offset, run.Length));
@@ -97,7 +98,7 @@ internal static class DiskAnalyser
     {
         foreach (Partition partition in table.Partitions)
         {
-            if (await Recogniser.TryFindAsync(Window(disk, partition), conditionOf(partition.Extent), cancellationToken) is not null)
+            if (await Recogniser.TryFindAsync(new Slice(disk, partition.Extent), conditionOf(partition.Extent), cancellationToken) is not null)
             {
                 return true;
             }
@@ -105,7 +106,4 @@ internal static class DiskAnalyser
 
         return false;
     }
-
-    /// <summary>The partition as a volume. It may begin between two of the disk's own sectors. Not to be disposed: the disk is the caller's.</summary>
-    private static Slice Window(IBlockReader disk, Partition partition) => new(new ByteAddressable(disk), partition.Extent);
 }

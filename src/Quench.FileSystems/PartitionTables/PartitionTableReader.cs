@@ -13,10 +13,17 @@ public static class PartitionTableReader
     /// <param name="cancellationToken">Gives up between reads.</param>
     /// <returns>
     /// Null when there is none. One that can't be trusted has its <see cref="PartitionTable.Doubt"/> set; its partitions are then what could be made out, and may leave the disk.
-    /// A boot record says nothing about the size of the sectors that it counts in: it is read in sectors of 512 bytes, see <see cref="TryReadInLargeSectorsAsync"/>.
+    /// A boot record says nothing about the size of the sectors that it counts in: here it is read in sectors of 512 bytes.
     /// </returns>
     /// <exception cref="IOException">The medium failed.</exception>
-    public static async ValueTask<PartitionTable?> TryReadAsync(IBlockReader disk, CancellationToken cancellationToken)
+    public static ValueTask<PartitionTable?> TryReadAsync(IBlockReader disk, CancellationToken cancellationToken) => TryReadAsync(disk, BootRecord.Size, cancellationToken);
+
+    /// <summary>Reads the table of a disk whose sectors are known.</summary>
+    /// <param name="disk">Only read.</param>
+    /// <param name="sectorSize">Bytes of the sectors that a boot record counts in, 512 or 4096; a GUID partition table says so itself.</param>
+    /// <param name="cancellationToken">Gives up between reads.</param>
+    /// <exception cref="IOException">The medium failed.</exception>
+    public static async ValueTask<PartitionTable?> TryReadAsync(IBlockReader disk, int sectorSize, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(disk);
         byte[] bootRecord = new byte[BootRecord.Size];
@@ -36,6 +43,8 @@ public static class PartitionTableReader
 
         return (small ?? large) is { } gpt
             ? await JudgeAsync(disk, gpt, bootRecord, cancellationToken)
+            : sectorSize == LargeSector && new BootRecord(bootRecord).ProtectiveEntry() < 0
+            ? await TryReadInLargeSectorsAsync(disk, bootRecord, cancellationToken)
             : await TryReadBootRecordAsync(disk, bootRecord, cancellationToken);
     }
 
