@@ -11,7 +11,7 @@ internal static class Crc32
         uint crc = uint.MaxValue;
         foreach (byte one in bytes)
         {
-            crc = s_table[(byte)(crc ^ one)] ^ (crc >> 8);
+            crc = s_table[(crc ^ one) & 0xFF] ^ (crc >> 8);
         }
 
         return ~crc;

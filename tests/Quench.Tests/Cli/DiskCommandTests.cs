@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Quench.Cli;
-using Quench.Tests.FileSystems;
 using Xunit;
 
 namespace Quench.Tests.Cli;
@@ -146,12 +145,12 @@ public sealed class DiskCommandTests : IDisposable
 
     private static async Task DemandGoodAsync(MadeDisk disk, string restored, string lastPartition)
     {
-        await Tool.RunAsync("sfdisk", "--verify", restored);
-        string dump = await Tool.RunAsync("sfdisk", "--dump", restored);
+        await FileSystems.Tool.RunAsync("sfdisk", "--verify", restored);
+        string dump = await FileSystems.Tool.RunAsync("sfdisk", "--dump", restored);
         Assert.Contains(string.Join(' ', lastPartition.Split(' ', StringSplitOptions.RemoveEmptyEntries)), string.Join(' ', dump.Split(' ', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
         if (dump.Contains("label: gpt", StringComparison.Ordinal))
         {
-            Assert.Contains("No problems found", await Tool.RunAsync("sgdisk", "-v", restored), StringComparison.Ordinal);
+            Assert.Contains("No problems found", await FileSystems.Tool.RunAsync("sgdisk", "-v", restored), StringComparison.Ordinal);
         }
 
         await disk.DemandSameFilesAsync(restored);

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Security.Cryptography;
-using Quench.Tests.FileSystems;
 using Xunit;
 
 namespace Quench.Tests.Cli;
@@ -19,7 +18,7 @@ internal sealed class MadeDisk(string path)
     /// <summary>As Windows lays a disk out: EFI, reserved, data, recovery; 256 MiB.</summary>
     public static async Task<MadeDisk> WindowsAsync(string path)
     {
-        Tool.Require("sfdisk", "sgdisk", "mkfs.fat", "fsck.fat", "mcopy", "mkntfs", "ntfscp", "ntfscat", "ntfsresize");
+        FileSystems.Tool.Require("sfdisk", "sgdisk", "mkfs.fat", "fsck.fat", "mcopy", "mkntfs", "ntfscp", "ntfscat", "ntfsresize");
         MadeDisk disk = new(path);
         await disk.DivideAsync(256, """
             label: gpt
@@ -30,8 +29,8 @@ internal sealed class MadeDisk(string path)
             """, [1, 41, 57, 157], [40, 16, 100, 40]);
         await disk.PutAsync(1, async part =>
         {
-            await Tool.RunAsync("mkfs.fat", "-F", "32", "-s", "1", "-n", "SYSTEM", part);
-            await Tool.RunAsync("mcopy", "-i", part, NewFile(path, "boot", 300_000), "::BOOTX64.EFI");
+            await FileSystems.Tool.RunAsync("mkfs.fat", "-F", "32", "-s", "1", "-n", "SYSTEM", part);
+            await FileSystems.Tool.RunAsync("mcopy", "-i", part, NewFile(path, "boot", 300_000), "::BOOTX64.EFI");
         });
         await disk.PutAsync(3, part => MakeNtfsAsync(part, "Windows", NewFile(path, "data", 5 * MiB)));
         await disk.PutAsync(4, part => MakeNtfsAsync(part, "Recovery", NewFile(path, "winre", MiB)));
@@ -41,7 +40,7 @@ internal sealed class MadeDisk(string path)
     /// <summary>An old layout: ext4, and in an extended partition XFS, ext4 and swap; boot code behind the boot record; 448 MiB.</summary>
     public static async Task<MadeDisk> LogicalAsync(string path)
     {
-        Tool.Require("sfdisk", "mkfs.ext4", "e2fsck", "mkfs.xfs", "xfs_repair", "mkswap");
+        FileSystems.Tool.Require("sfdisk", "mkfs.ext4", "e2fsck", "mkfs.xfs", "xfs_repair", "mkswap");
         MadeDisk disk = new(path);
         await disk.DivideAsync(448, """
             label: dos
@@ -52,11 +51,11 @@ internal sealed class MadeDisk(string path)
             start=811008, size=16MiB, type=82
             """, [1, 0, 0, 0, 34, 355, 396], [32, 0, 0, 0, 320, 40, 16]);
         string folder = Directory.CreateDirectory(path + ".files").FullName;
-        File.Move(NewFile(path, "data", 3 * MiB), System.IO.Path.Combine(folder, "data"));
-        await disk.PutAsync(1, part => Tool.RunAsync("mkfs.ext4", "-q", "-F", "-L", "boot", "-d", folder, part));
-        await disk.PutAsync(5, part => Tool.RunAsync("mkfs.xfs", "-q", "-f", "-L", "old", part));
-        await disk.PutAsync(6, part => Tool.RunAsync("mkfs.ext4", "-q", "-F", "-L", "home", "-d", folder, part));
-        await disk.PutAsync(7, part => Tool.RunAsync("mkswap", "-L", "swap", part));
+        File.Copy(NewFile(path, "data", 3 * MiB), System.IO.Path.Combine(folder, "data"));
+        await disk.PutAsync(1, part => FileSystems.Tool.RunAsync("mkfs.ext4", "-q", "-F", "-L", "boot", "-d", folder, part));
+        await disk.PutAsync(5, part => FileSystems.Tool.RunAsync("mkfs.xfs", "-q", "-f", "-L", "old", part));
+        await disk.PutAsync(6, part => FileSystems.Tool.RunAsync("mkfs.ext4", "-q", "-F", "-L", "home", "-d", folder, part));
+        await disk.PutAsync(7, part => FileSystems.Tool.RunAsync("mkswap", "-L", "swap", part));
         byte[] code = RandomNumberGenerator.GetBytes(MiB);
         await using FileStream file = new(path, FileMode.Open);
         file.Write(code, 0, 440);
@@ -99,22 +98,22 @@ internal sealed class MadeDisk(string path)
         switch (type)
         {
             case "vfat":
-                await Tool.RunAsync("fsck.fat", "-n", part);
-                await Tool.RunAsync("mcopy", "-n", "-i", part, "::BOOTX64.EFI", part + ".out");
+                await FileSystems.Tool.RunAsync("fsck.fat", "-n", part);
+                await FileSystems.Tool.RunAsync("mcopy", "-n", "-i", part, "::BOOTX64.EFI", part + ".out");
                 DemandEqual(part + ".out", path + ".boot");
                 break;
             case "ntfs":
-                await Tool.RunAsync("ntfsresize", "--info", "--force", part);
-                await Tool.RunAsync("sh", "-c", $"ntfscat -f {part} /file > {part}.out");
+                await FileSystems.Tool.RunAsync("ntfsresize", "--info", "--force", part);
+                await FileSystems.Tool.RunAsync("sh", "-c", $"ntfscat -f {part} /file > {part}.out");
                 DemandEqual(part + ".out", path + (number == 3 ? ".data" : ".winre"));
                 break;
             case "ext4":
-                await Tool.RunAsync("e2fsck", "-fn", part);
-                await Tool.RunAsync("debugfs", "-R", $"dump /data {part}.out", part);
+                await FileSystems.Tool.RunAsync("e2fsck", "-fn", part);
+                await FileSystems.Tool.RunAsync("debugfs", "-R", $"dump /data {part}.out", part);
                 DemandEqual(part + ".out", System.IO.Path.Combine(path + ".files", "data"));
                 break;
             case "xfs":
-                await Tool.RunAsync("xfs_repair", "-n", part);
+                await FileSystems.Tool.RunAsync("xfs_repair", "-n", part);
                 break;
             default:
                 Assert.Contains(type, (string[])["swap", ""]);
@@ -125,14 +124,14 @@ internal sealed class MadeDisk(string path)
         File.Delete(part);
     }
 
-    private static async Task<string> TypeAsync(string part) => (await Tool.TryRunAsync("blkid", "-p", "-o", "value", "-s", "TYPE", part)).Output.Trim();
+    private static async Task<string> TypeAsync(string part) => (await FileSystems.Tool.TryRunAsync("blkid", "-p", "-o", "value", "-s", "TYPE", part)).Output.Trim();
 
     private static void DemandEqual(string one, string other) => Assert.True(File.ReadAllBytes(one).AsSpan().SequenceEqual(File.ReadAllBytes(other)), $"{one} is not {other}");
 
     private static async Task MakeNtfsAsync(string part, string label, string file)
     {
-        await Tool.RunAsync("mkntfs", "-F", "-Q", "-q", "-L", label, part);
-        await Tool.RunAsync("ntfscp", "-f", part, file, "/file");
+        await FileSystems.Tool.RunAsync("mkntfs", "-F", "-Q", "-q", "-L", label, part);
+        await FileSystems.Tool.RunAsync("ntfscp", "-f", part, file, "/file");
     }
 
     private static string NewFile(string path, string name, int length)
@@ -149,7 +148,7 @@ internal sealed class MadeDisk(string path)
         }
 
         await File.WriteAllTextAsync(path + ".script", script, Token);
-        await Tool.RunAsync("sh", "-c", $"PATH=$PATH:/usr/sbin sfdisk -q --no-reread {path} < {path}.script 2>&1");
+        await FileSystems.Tool.RunAsync("sh", "-c", $"PATH=$PATH:/usr/sbin sfdisk -q --no-reread {path} < {path}.script 2>&1");
         for (int index = 0; index < starts.Length; index++)
         {
             if (sizes[index] > 0)

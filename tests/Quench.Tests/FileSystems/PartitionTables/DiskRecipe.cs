@@ -21,7 +21,7 @@ internal sealed record DiskRecipe(bool IsGpt, long Length, int SectorSize, strin
         bool isGpt = random.Next(2) == 0;
         int sector = Environment.IsPrivilegedProcess && random.Next(4) == 0 ? 4096 : 512;
         long length = (random.Next(24, 200) * (1L << 20)) + (random.Next(3) == 0 ? random.Next(1, 200) * (long)sector : 0);
-        StringBuilder script = new($"label: {(isGpt ? "gpt" : "dos")}\n");
+        StringBuilder script = new(isGpt ? "label: gpt\nfirst-lba: 34\n" : "label: dos\n");
         long sectors = length / sector;
         long room = sectors - 8192 * 512 / sector;
         int count = random.Next(1, isGpt ? 12 : 4);

@@ -1,5 +1,3 @@
-using Quench.Blocks;
-using Quench.FileSystems;
 using Quench.FileSystems.PartitionTables;
 using Xunit;
 

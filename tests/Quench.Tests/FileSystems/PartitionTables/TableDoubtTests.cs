@@ -1,6 +1,5 @@
 using Quench.Blocks;
 using Quench.FileSystems;
-using Quench.FileSystems.PartitionTables;
 using Xunit;
 using static System.Buffers.Binary.BinaryPrimitives;
 using static Quench.Tests.FileSystems.Judgement;
