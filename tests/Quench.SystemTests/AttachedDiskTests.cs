@@ -109,6 +109,29 @@ public sealed class AttachedDiskTests : IAsyncLifetime
         File.WriteAllBytes(_folder["root"] + "/still", [1]);
     }
 
+    [Fact]
+    public async Task A_disk_that_is_used_through_a_partition_and_not_attached_is_refused_with_the_ways_out()
+    {
+        Requires.Tool("partx");
+        File.Copy(_folder["disk.img"], _folder["other.img"]);
+        string loop = (await Tool.RunAsync("losetup", "--find", "--show", "--partscan", _folder["other.img"])).Trim();
+        try
+        {
+            await Tool.RunAsync("partx", "--update", loop);
+            await Tool.RunAsync("mount", $"{loop}p2", _folder.MakeFolder("other"));
+            ProcessResult refused = await _cli!.RefusedAsync(11, "SRC-103", "backup", loop);
+            Assert.Contains("image its partitions one by one", refused.Error, StringComparison.Ordinal);
+            ProcessResult target = await _cli.RunAsync("backup", _folder["script"]); // any point will do
+            Assert.NotEmpty(target.Output);
+            await _cli.RefusedAsync(11, "RST-104", "restore", "latest", loop, "--yes");
+        }
+        finally
+        {
+            await Tool.TryRunAsync("umount", _folder["other"]);
+            await Tool.RunAsync("losetup", "-d", loop);
+        }
+    }
+
     /// <summary>EFI of 16 MiB, ext4 of 64 MiB, ext4 of 48 MiB, boot code in between, and room left over.</summary>
     private async Task MakeDiskAsync()
     {

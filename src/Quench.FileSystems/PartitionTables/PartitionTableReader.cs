@@ -35,17 +35,16 @@ public static class PartitionTableReader
         await VolumeBytes.ReadAsync(disk, 0, bootRecord, cancellationToken);
         PartitionTable? small = await new GptReader(disk, BootRecord.Size).TryReadAsync(bootRecord, cancellationToken);
         PartitionTable? large = await new GptReader(disk, LargeSector).TryReadAsync(bootRecord, cancellationToken);
-        if (small is not null && large is not null)
+        PartitionTable? gpt = small is null || (large is not null && !HasFirstCopy(small) && HasFirstCopy(large)) ? large : small;
+        if (small is not null && large is not null && HasFirstCopy(small) == HasFirstCopy(large))
         {
-            PartitionTable better = large.Doubt is null && small.Doubt is not null ? large : small;
-            return better with { Doubt = "the disk carries one table in sectors of 512 bytes and another one in sectors of 4096" };
+            return gpt! with { Doubt = "the disk carries one table in sectors of 512 bytes and another one in sectors of 4096" };
         }
 
-        return (small ?? large) is { } gpt
-            ? await JudgeAsync(disk, gpt, bootRecord, cancellationToken)
-            : sectorSize == LargeSector && new BootRecord(bootRecord).ProtectiveEntry() < 0
-            ? await TryReadInLargeSectorsAsync(disk, bootRecord, cancellationToken)
-            : await TryReadBootRecordAsync(disk, bootRecord, cancellationToken);
+        return (gpt is null ? null : await JudgeAsync(disk, gpt, bootRecord, cancellationToken))
+            ?? (sectorSize == LargeSector && new BootRecord(bootRecord).ProtectiveEntry() < 0
+                ? await TryReadInLargeSectorsAsync(disk, bootRecord, cancellationToken)
+                : await TryReadBootRecordAsync(disk, bootRecord, cancellationToken));
     }
 
     /// <summary>Reads the table of a boot record as if it counted in sectors of 4096 bytes, as on a disk that has no smaller ones.</summary>
@@ -61,11 +60,16 @@ public static class PartitionTableReader
         return table.Doubt is null ? table : null;
     }
 
+    /// <summary>Of a table that has been replaced the backup often stays at the end of the disk; nobody looks for it there while the start of the disk says something else.</summary>
+    private static bool HasFirstCopy(PartitionTable gpt) => gpt.Bytes.Gpt!.Header.Lba == 1;
+
     /// <summary>A GUID partition table counts only behind a boot record that guards it. (§5.2.3)</summary>
-    private static async ValueTask<PartitionTable> JudgeAsync(IBlockReader disk, PartitionTable gpt, byte[] bootRecord, CancellationToken cancellationToken)
+    /// <returns>Null when only the remains of one are there.</returns>
+    private static async ValueTask<PartitionTable?> JudgeAsync(IBlockReader disk, PartitionTable gpt, byte[] bootRecord, CancellationToken cancellationToken)
     {
         BootRecord record = new(bootRecord);
         return record.ProtectiveEntry() >= 0 ? gpt
+            : !HasFirstCopy(gpt) ? null
             : !record.IsTable(disk.Geometry.Length / BootRecord.Size) ? gpt with { Doubt = gpt.Doubt ?? "no protective boot record stands before the table" }
             : (await new MbrReader(disk, BootRecord.Size).ReadAsync(bootRecord, cancellationToken)) with { Doubt = "a GUID partition table stands behind a boot record that does not guard it" };
     }

@@ -60,11 +60,16 @@ public static class PathInspector
     {
         string sysfs = $"/sys/dev/block/{number}";
         long length = File.Exists(sysfs + "/size") ? long.Parse(File.ReadAllText(sysfs + "/size")) * 512 : LengthOf(path);
-        string sector = sysfs + (File.Exists(sysfs + "/partition") ? "/../queue" : "/queue") + "/logical_block_size";
-        return new PathUse(path, PathKind.BlockDevice, length, [.. UsersOfDevice(path, number).Distinct()])
-        {
-            SectorSize = File.Exists(sector) ? int.Parse(File.ReadAllText(sector), CultureInfo.InvariantCulture) : null,
-        };
+        return new PathUse(path, PathKind.BlockDevice, length, [.. UsersOfDevice(path, number).Distinct()]) { SectorSize = File.Exists(sysfs + "/size") ? SectorOf(number) : null };
+    }
+
+    /// <summary>A partition has the sectors of its disk, and sysfs shows them there.</summary>
+    private static int? SectorOf(DeviceNumber number)
+    {
+        string folder = BlockDevice.FolderOf(number);
+        string disk = File.Exists(folder + "/partition") ? Path.GetDirectoryName(folder)! : folder;
+        string size = disk + "/queue/logical_block_size";
+        return File.Exists(size) ? int.Parse(File.ReadAllText(size), CultureInfo.InvariantCulture) : null;
     }
 
     private static long LengthOf(string path)

@@ -57,6 +57,18 @@ public sealed class TableDoubtTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task What_is_left_at_the_end_of_an_older_table_does_not_count()
+    {
+        byte[] disk = TestDisk.Mbr();
+        byte[] older = TestDisk.Gpt();
+        older.AsSpan(older.Length - (33 * Sector)).CopyTo(disk.AsSpan(disk.Length - (33 * Sector)));
+        VolumeAnalysis found = await AnalyseAsync(disk);
+        Assert.Equal((null, "mbr"), (found.Doubt, found.FileSystem!.Type));
+        disk.AsSpan(0, 8192).Clear();
+        Assert.Null((await AnalyseAsync(disk)).Disk);
+    }
+
+    [Fact]
     public async Task Neither_copy_whole_behind_a_protective_boot_record_puts_everything_in_use()
     {
         byte[] disk = TestDisk.Gpt();
