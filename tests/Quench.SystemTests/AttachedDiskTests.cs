@@ -77,7 +77,9 @@ public sealed class AttachedDiskTests : IAsyncLifetime
     [Fact]
     public async Task A_partition_that_can_not_be_frozen_lowers_the_grade_and_is_named()
     {
-        await MountAsync(1, "efi");
+        Requires.Tool("mkntfs", "ntfs-3g");
+        await Tool.RunAsync("mkntfs", "-F", "-Q", "-q", $"{_device}p1");
+        await Tool.RunAsync("ntfs-3g", $"{_device}p1", _folder.MakeFolder("data"));
         await MountAsync(2, "root");
         File.WriteAllBytes(_folder["root"] + "/before", RandomNumberGenerator.GetBytes(2_000_000));
         JsonElement summary = await _cli!.BackupAsync(_name);
@@ -85,7 +87,7 @@ public sealed class AttachedDiskTests : IAsyncLifetime
         Assert.Equal(["running", "frozen", "at-rest"], await ConditionsAsync());
         ProcessResult refused = await _cli.TryRunAsync("backup", _name, "--require", "file-system");
         Assert.Equal(3, refused.ExitCode);
-        Assert.Contains("partition 1 (fat16) was in use and not frozen", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("partition 1 (ntfs) was in use and not frozen", refused.Error, StringComparison.Ordinal);
     }
 
     [Fact]
