@@ -112,7 +112,7 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
 
             if (partition.Condition == "running")
             {
-                error.WriteLine($"  partition {partition.Number} ({partition.FileSystem}) was in use and not frozen: it is as after a power cut");
+                error.WriteLine($"  partition {partition.Number} ({partition.FileSystem}) may have been written and was not frozen: it is as after a power cut");
             }
         }
     }

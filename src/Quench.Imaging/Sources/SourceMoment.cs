@@ -96,9 +96,13 @@ public sealed class SourceMoment : IAsyncDisposable
         }
     }
 
-    /// <summary>Of the whole volume as it was mounted; of a partition as it was mounted by itself.</summary>
+    /// <summary>
+    /// Of the whole volume as it was mounted; of a partition as it was mounted by itself. A disk of which nothing is mounted here may be a guest's, which nobody can tell: then its partitions
+    /// count as running, and of those without a journal all is imaged.
+    /// </summary>
     private static VolumeCondition ConditionOf(AttachedVolume volume, ISnapshot snapshot, Extent extent) =>
-        extent != snapshot.Reader.Geometry.Whole && volume.MountPoint is null ? ConditionOf(snapshot.Parts.FirstOrDefault(part => part.Extent.Offset == extent.Offset))
+        extent != snapshot.Reader.Geometry.Whole && volume.MountPoint is null
+            ? (snapshot.Parts.Count == 0 ? VolumeCondition.Running : ConditionOf(snapshot.Parts.FirstOrDefault(part => part.Extent.Offset == extent.Offset)))
         : volume.MountPoint is null ? VolumeCondition.AtRest
         : snapshot.Grade == SnapshotGrade.FileSystem ? VolumeCondition.Frozen
         : VolumeCondition.Running;
