@@ -63,6 +63,7 @@ internal static class CommandLine
             RestoreCommand.Make(host),
             ForgetCommand.Make(host),
             ServeCommand.Make(host),
+            InspectCommand.Make(host),
             VaultCommand.Make(host),
         };
 

@@ -5,6 +5,7 @@ using Quench.FileSystems.ExFat;
 using Quench.FileSystems.Ext4;
 using Quench.FileSystems.Fat;
 using Quench.FileSystems.Ntfs;
+using Quench.FileSystems.PartitionTables;
 using Quench.FileSystems.Swap;
 using Quench.FileSystems.Xfs;
 
@@ -28,9 +29,39 @@ public static class Recogniser
     /// <param name="condition">In what condition it was at the moment that it shows.</param>
     /// <param name="cancellationToken">Gives up between reads.</param>
     /// <exception cref="IOException">The medium failed.</exception>
-    public static async ValueTask<VolumeAnalysis> AnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
+    public static ValueTask<VolumeAnalysis> AnalyseAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken) =>
+        AnalyseAsync(volume, _ => condition, cancellationToken);
+
+    /// <summary>The same of a disk whose partitions need not all be in one condition.</summary>
+    /// <param name="volume">Only read. Must not change meanwhile.</param>
+    /// <param name="conditionOf">In what condition a partition was, or the whole volume.</param>
+    /// <param name="cancellationToken">Gives up between reads.</param>
+    /// <exception cref="IOException">The medium failed.</exception>
+    public static async ValueTask<VolumeAnalysis> AnalyseAsync(IBlockReader volume, Func<Extent, VolumeCondition> conditionOf, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(volume);
+        ArgumentNullException.ThrowIfNull(conditionOf);
+        VolumeAnalysis? found = await TryFindAsync(volume, conditionOf(volume.Geometry.Whole), cancellationToken);
+        PartitionTable? table = await PartitionTableReader.TryReadAsync(volume, cancellationToken);
+        if (found is null && table is null)
+        {
+            return VolumeAnalysis.AllInUse(volume.Geometry.Length);
+        }
+
+        if (found is null)
+        {
+            return await UnlessForeignAsync(volume, await DiskAnalyser.AnalyseAsync(volume, table!, conditionOf, cancellationToken), cancellationToken);
+        }
+
+        // Program text of a boot sector can look like a boot record, but hardly like one that fits the disk.
+        return table is { Scheme: PartitionScheme.Gpt } or { Doubt: null }
+            ? InDoubt(volume, found, "the volume also carries the mark of a partition table")
+            : await UnlessForeignAsync(volume, found, cancellationToken);
+    }
+
+    /// <summary>What the analysers find; in doubt when two of them find something, null when none does.</summary>
+    internal static async ValueTask<VolumeAnalysis?> TryFindAsync(IBlockReader volume, VolumeCondition condition, CancellationToken cancellationToken)
+    {
         VolumeAnalysis? found = null;
         foreach (IFileSystemAnalyser analyser in s_analysers)
         {
@@ -43,8 +74,14 @@ public static class Recogniser
             found ??= answer;
         }
 
-        return found is null ? VolumeAnalysis.AllInUse(volume.Geometry.Length) : await UnlessForeignAsync(volume, found, cancellationToken);
+        return found;
     }
+
+    /// <summary>The same of one partition, beside which no other tenant's mark may stand; everything in use when nothing is found.</summary>
+    internal static async ValueTask<VolumeAnalysis> AnalysePartitionAsync(IBlockReader partition, VolumeCondition condition, CancellationToken cancellationToken) =>
+        await TryFindAsync(partition, condition, cancellationToken) is { } found
+            ? await UnlessForeignAsync(partition, found, cancellationToken)
+            : VolumeAnalysis.AllInUse(partition.Geometry.Length);
 
     private static async ValueTask<VolumeAnalysis> UnlessForeignAsync(IBlockReader volume, VolumeAnalysis found, CancellationToken cancellationToken)
     {
@@ -53,5 +90,5 @@ public static class Recogniser
     }
 
     private static VolumeAnalysis InDoubt(IBlockReader volume, VolumeAnalysis found, string doubt) =>
-        VolumeAnalysis.AllInUse(volume.Geometry.Length, found.FileSystem, doubt);
+        VolumeAnalysis.AllInUse(volume.Geometry.Length, found.FileSystem, doubt) with { Disk = found.Disk };
 }

@@ -8,13 +8,16 @@ namespace Quench.FileSystems;
 /// <param name="Doubt">Why everything counts as in use although a file system was seen, in one sentence; null when the map is exact.</param>
 public sealed record VolumeAnalysis(FileSystemFacts? FileSystem, UsedBlocks Used, string? Doubt)
 {
+    /// <summary>Of a disk: how it is divided, and what is on each partition; null of anything else. <see cref="FileSystem"/> then speaks of the whole disk.</summary>
+    public PartitionedDisk? Disk { get; init; }
+
     /// <summary>The answer for a volume whose content nobody here can read: all of it matters.</summary>
     public static VolumeAnalysis AllInUse(long length, FileSystemFacts? fileSystem = null, string? doubt = null) =>
         new(fileSystem, UsedBlocks.All(length), doubt);
 }
 
 /// <summary>A file system, as its own superblock tells it.</summary>
-/// <param name="Type">"ext2", "ext3", "ext4", "xfs", "btrfs", "fat12", "fat16", "fat32", "exfat", "ntfs", "swap"; of a container "luks1", "luks2", "lvm2".</param>
+/// <param name="Type">"ext2", "ext3", "ext4", "xfs", "btrfs", "fat12", "fat16", "fat32", "exfat", "ntfs", "swap"; of a container "luks1", "luks2", "lvm2"; of a disk with partitions "gpt", "mbr".</param>
 /// <param name="Label">Its label; empty when it has none.</param>
 /// <param name="Uuid">Its identifier in the usual text form; empty when it has none.</param>
 /// <param name="BlockSize">Bytes of its block (or cluster) that the map speaks in.</param>
@@ -30,6 +33,8 @@ public sealed record FileSystemFacts(string Type, string Label, string Uuid, int
         "fat12" or "fat16" or "fat32" => "fsck.fat",
         "exfat" => "fsck.exfat",
         "ntfs" => "chkdsk under Windows",
+        "gpt" => "sgdisk -v",
+        "mbr" => "sfdisk --verify",
         _ => "e2fsck",
     };
 }

@@ -42,6 +42,9 @@ public interface ISnapshot : IAsyncDisposable
     /// <summary>How long the file system's writers were held; null when nothing was frozen.</summary>
     TimeSpan? FreezeTime { get; }
 
+    /// <summary>Of a disk: its partitions that were in use at the instant. Empty of anything else, and where nobody used one.</summary>
+    IReadOnlyList<PartInUse> Parts => [];
+
     /// <summary>What taking and keeping it has taken, beside the limits; complete once it is disposed. Null where nothing is limited.</summary>
     SnapshotTimes? Times => null;
 

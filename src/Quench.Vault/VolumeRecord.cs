@@ -59,6 +59,9 @@ public sealed record VolumeRecord
 
     /// <summary>How the volume was read; null in points of programs that did not say.</summary>
     public ScanRecord? Scan { get; init; }
+
+    /// <summary>How the disk was divided; null of a volume without partitions, and in points of programs that did not say.</summary>
+    public DiskRecord? Disk { get; init; }
 }
 
 /// <summary>A hash of the whole volume, equal at the instant and in the image.</summary>

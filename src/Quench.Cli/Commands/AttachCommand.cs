@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Quench.Blocks;
 using Quench.Cli.Output;
+using Quench.Imaging.Sources;
 using Quench.Snapshots.Providers.Filter;
 using Quench.Snapshots.Store;
 
@@ -30,6 +31,7 @@ internal static class AttachCommand
             }
 
             TellLostSnapshots(host, volume);
+            await ShowPartitionsAsync(host, volume, cancellationToken);
             host.Error.WriteLine($"attached {volume.Origin} as {volume.Name}; use this device instead of it:");
             host.Output.WriteLine(volume.Device);
             return ExitCodes.Done;
@@ -38,6 +40,22 @@ internal static class AttachCommand
     }
 
     private static AttachOptions Options(bool noTrack, bool withoutSupervisor) => new() { TracksChanges = !noTrack, IsSupervised = !withoutSupervisor };
+
+    /// <summary>Of a disk the partitions are what is mounted; the disk is attached whether they can be shown or not.</summary>
+    private static async Task ShowPartitionsAsync(CliHost host, AttachedVolume volume, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await DiskPartitions.ShowAsync(volume, cancellationToken) is > 0 and int count)
+            {
+                host.Error.WriteLine($"it is a disk with {count} partitions: {volume.Device}p1 and so on, by their numbers, are the devices to mount");
+            }
+        }
+        catch (IOException failure)
+        {
+            host.Error.WriteLine($"its partitions can't be shown as devices: {failure.Message}");
+        }
+    }
 
     /// <summary>Snapshots never go silently: whoever attaches the volume again is told first.</summary>
     private static void TellLostSnapshots(CliHost host, AttachedVolume volume)

@@ -85,6 +85,7 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
             host.Error.WriteLine($"  all of the volume was imaged, because its map of used blocks is in doubt: {doubt}");
         }
 
+        WritePartitions(host.Error, volume.Disk);
         if (volume.Proof is { } proof)
         {
             host.Error.WriteLine($"  proved: image and instant have the same hash, {proof.Algorithm} {proof.Hash}");
@@ -97,5 +98,22 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
         }
 
         host.Output.WriteLine(Result.Point.ShortId);
+    }
+
+    /// <summary>What the sum of a disk hides: partitions imaged whole, and those that went on while others were frozen.</summary>
+    private static void WritePartitions(TextWriter error, DiskRecord? disk)
+    {
+        foreach (PartitionRecord partition in disk?.Partitions ?? [])
+        {
+            if (partition.MapDoubt is { } doubt)
+            {
+                error.WriteLine($"  all of partition {partition.Number} was imaged, because its map of used blocks is in doubt: {doubt}");
+            }
+
+            if (partition.Condition == "running")
+            {
+                error.WriteLine($"  partition {partition.Number} ({partition.FileSystem}) may have been written and was not frozen: it is as after a power cut");
+            }
+        }
     }
 }

@@ -24,6 +24,8 @@ internal sealed class RestoreCommand
     private readonly Option<bool> _onlyDifferent = new("--only-different") { Description = "Read the target first, and write only what differs." };
     private readonly Option<bool> _verify = new("--verify") { Description = "Read the target back at the end and compare all of it with the image." };
     private readonly Option<bool> _inPlace = new("--in-place") { Description = "Allow the target to be the very volume that the point was taken of." };
+    private readonly Option<int?> _partition = new("--partition") { HelpName = "N", Description = "Only this partition of a disk, into an existing partition or a file." };
+    private readonly Option<bool> _growLast = new("--grow-last") { Description = "Let the last partition of a disk take the room behind it. The file system on it is not changed." };
     private readonly Option<bool> _json = CommonOptions.Json();
 
     private RestoreCommand(CliHost host) => _host = host;
@@ -34,8 +36,15 @@ internal sealed class RestoreCommand
         Command command = new("restore", HelpText.Of("restore"))
         {
             restore._point, restore._target, restore._vault, restore._volume, restore._yes, restore._dryRun, restore._onlyDifferent, restore._verify,
-            restore._inPlace, restore._json,
+            restore._inPlace, restore._json, restore._partition, restore._growLast,
         };
+        command.Validators.Add(given =>
+        {
+            if (given.GetValue(restore._partition) is not null && given.GetValue(restore._growLast))
+            {
+                given.AddError("--grow-last is for whole disks, and --partition names one partition");
+            }
+        });
         command.Run(host, restore.RunAsync);
         return command;
     }
@@ -44,7 +53,7 @@ internal sealed class RestoreCommand
     {
         await using OpenVault open = await OpenVault.OpenAsync(parsed, _vault, _host, cancellationToken);
         RecoveryPoint point = await open.FindAsync(parsed.GetValue(_point)!, cancellationToken);
-        RestorePlan plan = RestorePlanner.ForThisMachine(_host.MachineName, open.Location).Make(point, RequestFrom(parsed));
+        RestorePlan plan = await RestorePlanner.ForThisMachine(_host.MachineName, open.Location).MakeAsync(point, RequestFrom(parsed), open.Vault, cancellationToken);
         bool json = parsed.GetValue(_json);
         if (parsed.GetValue(_dryRun))
         {
@@ -69,6 +78,8 @@ internal sealed class RestoreCommand
         OnlyDifferent = parsed.GetValue(_onlyDifferent),
         ReadBack = parsed.GetValue(_verify),
         InPlace = parsed.GetValue(_inPlace),
+        Partition = parsed.GetValue(_partition),
+        GrowLast = parsed.GetValue(_growLast),
     };
 
     private async Task<RestoreResult> ExecuteAsync(BackupVault vault, RestorePlan plan, bool json, CancellationToken cancellationToken)
@@ -109,6 +120,7 @@ internal sealed class RestoreCommand
 
         string equal = plan.OnlyDifferent ? $", {ByteSize.Format(result.EqualBytes)} were there already" : "";
         string checkedToo = plan.ReadBack ? "; read back and found equal" : "";
-        _host.Error.WriteLine($"restored {plan.Volume.Name} to {plan.TargetPath}: {ByteSize.Format(result.WrittenBytes)} written{equal}{checkedToo}");
+        string what = plan.PartitionNumber is { } number ? $"partition {number} of {plan.Volume.Name}" : plan.Volume.Name;
+        _host.Error.WriteLine($"restored {what} to {plan.TargetPath}: {ByteSize.Format(result.WrittenBytes)} written{equal}{checkedToo}");
     }
 }

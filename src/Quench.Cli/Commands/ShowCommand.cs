@@ -53,6 +53,12 @@ internal static class ShowCommand
             {
                 output.WriteLine($"{name,-14}{value}");
             }
+
+            if (volume.Disk is { } disk)
+            {
+                output.WriteLine();
+                DiskPicture.Write(output, disk, volume.Length, used: null);
+            }
         }
     }
 

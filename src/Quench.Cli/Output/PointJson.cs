@@ -86,6 +86,7 @@ internal static class PointJson
         writer.WriteString("map_doubt", volume.MapDoubt);
         writer.WriteString("proof", volume.Proof?.Hash);
         ScanText.WriteJson(writer, volume.Scan);
+        DiskJson.Write(writer, volume.Disk);
         writer.WriteEndObject();
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Quench.Blocks;
 using Quench.Imaging.Recovery;
 
@@ -23,8 +24,11 @@ internal static class RestorePlanText
     private static void WriteWords(TextWriter output, RestorePlan plan)
     {
         string instant = plan.Volume.Instant.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
-        output.WriteLine($"from   point {plan.Point.ShortId}: {plan.Volume.Name} as it was at {instant}");
-        output.WriteLine($"       {ByteSize.Format(plan.Volume.Length)}, of which {ByteSize.Format(plan.Volume.UsedBytes)} in use");
+        string what = plan.PartitionNumber is { } number ? $"partition {number} of {plan.Volume.Name}" : plan.Volume.Name;
+        output.WriteLine($"from   point {plan.Point.ShortId}: {what} as it was at {instant}");
+        output.WriteLine(plan.PartitionNumber is null
+            ? $"       {ByteSize.Format(plan.Volume.Length)}, of which {ByteSize.Format(plan.Volume.UsedBytes)} in use"
+            : $"       {ByteSize.Format(plan.Part.Length)}");
         output.WriteLine($"to     {plan.TargetPath}, {Describe(plan)}");
         if (plan.OnlyDifferent)
         {
@@ -33,12 +37,32 @@ internal static class RestorePlanText
 
         if (plan.Beyond > 0)
         {
-            output.WriteLine($"       its last {ByteSize.Format(plan.Beyond)} stay as they are");
+            output.WriteLine($"       its last {ByteSize.Format(plan.Beyond)} stay as they are{(plan.FitsTable ? ", but for the partition table" : "")}");
         }
+
+        WriteTable(output, plan);
 
         if (plan.ReadBack)
         {
             output.WriteLine("       everything is read back at the end and compared");
+        }
+    }
+
+    private static void WriteTable(TextWriter output, RestorePlan plan)
+    {
+        if (plan.Beyond < 0)
+        {
+            output.WriteLine($"       the last {ByteSize.Format(-plan.Beyond)} of the disk, behind its last partition, are left out");
+        }
+
+        if (plan.FitsTable)
+        {
+            output.WriteLine("       the partition table is written anew for the target's size");
+        }
+
+        if (plan.GrownPartition is { } grown)
+        {
+            output.WriteLine($"       partition {grown} becomes {ByteSize.Format(plan.GrownLength!.Value)}; the file system on it keeps its size until its own program grows it");
         }
     }
 
@@ -66,5 +90,21 @@ internal static class RestorePlanText
         writer.WriteBoolean("destructive", plan.IsDestructive);
         writer.WriteBoolean("only_different", plan.OnlyDifferent);
         writer.WriteBoolean("read_back", plan.ReadBack);
+        writer.WriteBoolean("new_table", plan.FitsTable);
+        WriteNumber(writer, "partition", plan.PartitionNumber);
+        WriteNumber(writer, "grown_partition", plan.GrownPartition);
+        WriteNumber(writer, "grown_length", plan.GrownLength);
     });
+
+    private static void WriteNumber(Utf8JsonWriter writer, string name, long? number)
+    {
+        if (number is { } known)
+        {
+            writer.WriteNumber(name, known);
+        }
+        else
+        {
+            writer.WriteNull(name);
+        }
+    }
 }

@@ -173,6 +173,7 @@ public static class VolumeCapture
             FreezeMilliseconds = snapshot.FreezeTime?.TotalMilliseconds,
             UsedBytes = plan.UsedBytes,
             MapDoubt = request.Analysis.Doubt,
+            Disk = request.Analysis.Disk is { } disk ? DiskText.Describe(disk) : null,
         };
     }
 

@@ -122,12 +122,34 @@ public static class RestoreCheck
         VolumeCondition condition = volume.Provider == "cold" ? VolumeCondition.AtRest
             : volume.Grade == "crash" ? VolumeCondition.Running
             : VolumeCondition.Frozen;
-        VolumeAnalysis found = await Recogniser.AnalyseAsync(image, condition, cancellationToken);
+        VolumeCondition ConditionOf(Extent extent) =>
+            volume.Disk?.Partitions.FirstOrDefault(part => part.Offset == extent.Offset) is { } part && extent != image.Geometry.Whole ? DiskText.ConditionOf(part.Condition) : condition;
+        VolumeAnalysis found = await Recogniser.AnalyseAsync(image, ConditionOf, cancellationToken);
         if (found.FileSystem is not { } facts || facts.Type != volume.FileSystem || facts.Uuid != volume.Uuid)
         {
             return $"what would be restored is not the {volume.FileSystem} file system that was imaged";
         }
 
-        return volume.MapDoubt is null && found.Doubt is { } doubt ? $"the file system that would be restored is not in order: {doubt}" : null;
+        return volume.MapDoubt is null && found.Doubt is { } doubt ? $"the file system that would be restored is not in order: {doubt}" : ComparePartitions(volume.Disk, found.Disk);
+    }
+
+    /// <summary>Each partition must hold what was imaged.</summary>
+    private static string? ComparePartitions(DiskRecord? then, PartitionedDisk? now)
+    {
+        foreach (PartitionRecord part in then?.Partitions ?? [])
+        {
+            PartitionContent? content = now?.Partitions.FirstOrDefault(one => one.Partition.Number == part.Number && one.Partition.Extent == new Extent(part.Offset, part.Length));
+            if (content is null || (content.FileSystem?.Type ?? "") != part.FileSystem || (content.FileSystem?.Uuid ?? "") != part.Uuid)
+            {
+                return $"what would be restored as partition {part.Number} is not what was imaged";
+            }
+
+            if (part.MapDoubt is null && content.Doubt is { } doubt)
+            {
+                return $"the file system that would be restored to partition {part.Number} is not in order: {doubt}";
+            }
+        }
+
+        return null;
     }
 }

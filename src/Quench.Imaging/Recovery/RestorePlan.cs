@@ -1,3 +1,5 @@
+using Quench.Blocks;
+using Quench.FileSystems.PartitionTables;
 using Quench.Vault;
 
 namespace Quench.Imaging.Recovery;
@@ -33,7 +35,25 @@ public sealed record RestorePlan
     /// <summary>What is there.</summary>
     public required RestoreTargetKind TargetKind { get; init; }
 
-    /// <summary>Bytes of the target; of a new file, the volume's.</summary>
+    /// <summary>The number of the partition that is restored alone; null for all of the volume.</summary>
+    public int? PartitionNumber => Partition?.Number;
+
+    /// <summary>Whether the partition table is written anew, to fit the target.</summary>
+    public bool FitsTable => Fit is { Writes.Count: > 0 };
+
+    /// <summary>The number of the last partition, when it takes the room behind it.</summary>
+    public int? GrownPartition => Fit?.Grown?.Number;
+
+    /// <summary>Bytes that this partition has then.</summary>
+    public long? GrownLength => Fit?.Grown?.Extent.Length;
+
+    /// <summary>The partition that is restored alone; null for all of the volume.</summary>
+    internal Partition? Partition { get; init; }
+
+    /// <summary>What is written otherwise than it is in the image, or left out, because the target has another size; null when nothing is.</summary>
+    internal TableFit? Fit { get; init; }
+
+    /// <summary>Bytes of the target; of a new file, what is restored.</summary>
     public required long TargetLength { get; init; }
 
     /// <summary>Read the target first, and write only what differs.</summary>
@@ -45,6 +65,9 @@ public sealed record RestorePlan
     /// <summary>Whether something that is there now will be lost.</summary>
     public bool IsDestructive => TargetKind != RestoreTargetKind.NewFile;
 
-    /// <summary>Bytes at the target's end that the volume does not reach: they stay as they are.</summary>
-    public long Beyond => TargetLength - Volume.Length;
+    /// <summary>What of the image is restored.</summary>
+    public Extent Part => Partition?.Extent ?? new Extent(0, Volume.Length);
+
+    /// <summary>Bytes at the target's end that what is restored does not reach: they stay as they are. Negative where the end of a disk is left out.</summary>
+    public long Beyond => TargetLength - Part.Length;
 }

@@ -1,4 +1,5 @@
 using Quench.Blocks;
+using Quench.FileSystems.PartitionTables;
 using Quench.Snapshots.Providers.Cold;
 using Quench.Snapshots.Providers.Filter;
 using Quench.Vault;
@@ -15,24 +16,54 @@ public sealed class RestorePlanner(
     string host, string vaultLocation, Func<string, PathUse> inspect, Func<string, AttachedVolume?> findAttached, Func<string, long> freeBytes)
 {
     private const int InUseExitCode = 11;
+    private const int SmallSector = 512;
+    private const string NothingWritten = "nothing was written";
 
     /// <summary>The planner for this machine.</summary>
     public static RestorePlanner ForThisMachine(string host, string vaultLocation) =>
         new(host, vaultLocation, PathInspector.Inspect, FilterVolumes.Find, directory => new DriveInfo(directory).AvailableFreeSpace);
 
+    /// <summary>Thinks a restore through; of a disk the table is read from its image first.</summary>
+    /// <param name="point">The point.</param>
+    /// <param name="request">What is asked for.</param>
+    /// <param name="vault">The vault that holds it.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="QuenchException">As for <see cref="Make(RecoveryPoint, RestoreRequest)"/>; and what the vault throws.</exception>
+    public async Task<RestorePlan> MakeAsync(RecoveryPoint point, RestoreRequest request, BackupVault vault, CancellationToken cancellationToken)
+    {
+        VolumeRecord volume = Pick(point, request.Volume);
+        bool mayBeDisk = volume.Disk is not null || volume.FileSystem.Length == 0; // points of older programs do not say
+        if (!mayBeDisk)
+        {
+            return Make(point, request);
+        }
+
+        await using IBlockReader image = vault.OpenImage(volume);
+        return Make(point, request, await PartitionTableReader.TryReadAsync(image, volume.Disk?.SectorSize ?? SmallSector, cancellationToken));
+    }
+
+    /// <summary>Thinks a restore through, of a volume without partitions.</summary>
+    public RestorePlan Make(RecoveryPoint point, RestoreRequest request) => Make(point, request, table: null);
+
     /// <summary>Thinks a restore through.</summary>
     /// <exception cref="QuenchException">
     /// RST-101: no such volume in the point; RST-102: not a target; RST-103: too small; RST-104 (exit code 11): in use;
-    /// RST-105: the volume that the point was taken of; RST-106: inside the vault; RST-107: no room for a new file.
+    /// RST-105: the volume that the point was taken of; RST-106: inside the vault; RST-107: no room for a new file; RST-111: no such partition;
+    /// RST-112: the table does not fit the target; RST-113: the target's sectors have another size.
     /// </exception>
-    public RestorePlan Make(RecoveryPoint point, RestoreRequest request)
+    /// <param name="point">The point.</param>
+    /// <param name="request">What is asked for.</param>
+    /// <param name="table">The table in the volume's image; null when it has none, or nobody looked.</param>
+    internal RestorePlan Make(RecoveryPoint point, RestoreRequest request, PartitionTable? table)
     {
         VolumeRecord volume = Pick(point, request.Volume);
+        Partition? partition = request.Partition is { } number ? PickPartition(volume, table, number) : null;
         PathUse target = inspect(request.Target);
         RefuseVault(target.Path);
         RefuseInUse(target);
         RestoreTargetKind kind = KindOf(target);
-        RefuseTooSmall(target, kind, volume);
+        TableFit? fit = partition is null ? FitTable(target, kind, volume, table, request.GrowLast) : null;
+        RefuseTooSmall(target, kind, volume, partition, hasFit: fit is not null);
         RefuseSource(target, kind, point, volume, request.InPlace);
         return new RestorePlan
         {
@@ -40,7 +71,9 @@ public sealed class RestorePlanner(
             Volume = volume,
             TargetPath = target.Path,
             TargetKind = kind,
-            TargetLength = kind == RestoreTargetKind.NewFile ? volume.Length : target.Length,
+            Partition = partition,
+            Fit = fit,
+            TargetLength = kind == RestoreTargetKind.NewFile ? partition?.Extent.Length ?? volume.Length : target.Length,
             OnlyDifferent = request.OnlyDifferent && kind != RestoreTargetKind.NewFile,
             ReadBack = request.ReadBack,
         };
@@ -85,7 +118,7 @@ public sealed class RestorePlanner(
             throw new QuenchException(
                 "RST-104", $"{target.Path} is in use: {reason}", "unmount or detach it first, or choose another target")
             {
-                Effect = "nothing was written",
+                Effect = NothingWritten,
                 ExitCode = InUseExitCode,
                 CanRetry = true,
             };
@@ -106,28 +139,78 @@ public sealed class RestorePlanner(
             "RST-102", $"{target.Path} is neither a block device nor a file", "name a device such as /dev/sdb1, or a file; a new file is made"),
     };
 
-    private void RefuseTooSmall(PathUse target, RestoreTargetKind kind, VolumeRecord volume)
+    private static Partition PickPartition(VolumeRecord volume, PartitionTable? table, int number)
     {
-        if (kind != RestoreTargetKind.NewFile && target.Length < volume.Length)
+        Partition? found = table?.Partitions.FirstOrDefault(partition => partition.Number == number && new Extent(0, volume.Length).Contains(partition.Extent));
+        return found ?? throw new QuenchException(
+            "RST-111",
+            table is null ? $"{volume.Name} has no partitions: it is not a disk" : $"the disk {volume.Name} has no partition {number}",
+            table is null ? "leave --partition out" : $"name one of these: {string.Join(", ", table.Partitions.Select(partition => partition.Number))}")
+        {
+            Effect = NothingWritten,
+        };
+    }
+
+    /// <summary>What the disk's table must become on a target of another size.</summary>
+    /// <returns>Null when it stays as it is.</returns>
+    private static TableFit? FitTable(PathUse target, RestoreTargetKind kind, VolumeRecord volume, PartitionTable? table, bool growLast)
+    {
+        if (table is null)
+        {
+            return !growLast ? null : throw new QuenchException("RST-112", $"{volume.Name} has no partition that could grow: it is not a disk", "leave --grow-last out") { Effect = NothingWritten };
+        }
+
+        if (target.SectorSize is { } sector && sector != table.SectorSize)
         {
             throw new QuenchException(
-                "RST-103",
-                $"{target.Path} is too small: it has {ByteSize.Format(target.Length)}, and {volume.Name} needs {ByteSize.Format(volume.Length)}"
-                + $" ({volume.Length - target.Length} bytes more)",
-                "choose a target at least that large, or a path that does not exist: a sparse file is made there")
+                "RST-113",
+                $"{target.Path} has sectors of {sector} bytes, and the partition table of {volume.Name} counts in sectors of {table.SectorSize}: there it would mean other places",
+                "choose a disk with sectors of the same size, or make partitions on this one and restore into each of them with --partition")
             {
-                Effect = "nothing was written",
+                Effect = NothingWritten,
             };
         }
 
-        if (kind == RestoreTargetKind.NewFile && freeBytes(Path.GetDirectoryName(target.Path)!) is var room && room < volume.UsedBytes)
+        long length = kind == RestoreTargetKind.NewFile ? volume.Length : target.Length;
+        if (!TableFit.TryMake(table, length, growLast, out TableFit fit, out string why))
+        {
+            throw new QuenchException(
+                "RST-112",
+                $"the disk {volume.Name} ({ByteSize.Format(volume.Length)}) can't be fitted to {target.Path} ({ByteSize.Format(length)}): {why}",
+                "choose a larger target, or restore its partitions one by one with --partition")
+            {
+                Effect = NothingWritten,
+            };
+        }
+
+        return length < volume.Length || fit.Writes.Count > 0 ? fit : null;
+    }
+
+    private void RefuseTooSmall(PathUse target, RestoreTargetKind kind, VolumeRecord volume, Partition? partition, bool hasFit)
+    {
+        long needed = partition?.Extent.Length ?? volume.Length;
+        string what = partition is null ? volume.Name : $"partition {partition.Number} of {volume.Name}";
+        if (kind != RestoreTargetKind.NewFile && target.Length < needed && !hasFit)
+        {
+            throw new QuenchException(
+                "RST-103",
+                $"{target.Path} is too small: it has {ByteSize.Format(target.Length)}, and {what} needs {ByteSize.Format(needed)}"
+                + $" ({needed - target.Length} bytes more)",
+                "choose a target at least that large, or a path that does not exist: a sparse file is made there")
+            {
+                Effect = NothingWritten,
+            };
+        }
+
+        long used = partition is null ? volume.UsedBytes : volume.Disk?.Partitions.FirstOrDefault(part => part.Number == partition.Number)?.UsedBytes ?? needed;
+        if (kind == RestoreTargetKind.NewFile && freeBytes(Path.GetDirectoryName(target.Path)!) is var room && room < used)
         {
             throw new QuenchException(
                 "RST-107",
-                $"there is no room for {target.Path}: {ByteSize.Format(room)} are free, and {ByteSize.Format(volume.UsedBytes)} are in use on {volume.Name}",
+                $"there is no room for {target.Path}: {ByteSize.Format(room)} are free, and {ByteSize.Format(used)} are in use on {what}",
                 "make room, or choose another place")
             {
-                Effect = "nothing was written",
+                Effect = NothingWritten,
             };
         }
     }
@@ -135,15 +218,15 @@ public sealed class RestorePlanner(
     private void RefuseSource(PathUse target, RestoreTargetKind kind, RecoveryPoint point, VolumeRecord volume, bool inPlace)
     {
         bool isSource = kind != RestoreTargetKind.NewFile && point.Host == host
-            && (volume.Source == target.Path || PathInspector.AreSame(volume.Source, target.Path));
+            && (volume.Source == target.Path || PathInspector.AreSame(volume.Source, target.Path) || PathInspector.IsPartitionOf(target.Path, volume.Source));
         if (isSource && !inPlace)
         {
             throw new QuenchException(
                 "RST-105",
-                $"{target.Path} is the very volume that point {point.ShortId} was taken of",
+                $"{target.Path} is the very volume that point {point.ShortId} was taken of, or a part of it",
                 "say --in-place to overwrite it, or choose another target")
             {
-                Effect = "nothing was written",
+                Effect = NothingWritten,
             };
         }
     }

@@ -15,4 +15,10 @@ public sealed record RestoreRequest(string Target)
 
     /// <summary>Overwrite the very volume that the point was taken of.</summary>
     public bool InPlace { get; init; }
+
+    /// <summary>Only this partition of a disk, by its number; null for all of the volume.</summary>
+    public int? Partition { get; init; }
+
+    /// <summary>Let the partition that lies last on the disk take the room behind it.</summary>
+    public bool GrowLast { get; init; }
 }

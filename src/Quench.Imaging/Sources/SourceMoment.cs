@@ -41,11 +41,14 @@ public sealed class SourceMoment : IAsyncDisposable
     /// <exception cref="QuenchException">SRC-104: it is not.</exception>
     public void DemandSound()
     {
-        if (Analysis.FileSystem is { State: FileSystemState.Unsound } found)
+        PartitionContent? part = Analysis.Disk?.Partitions.FirstOrDefault(content => content.FileSystem is { State: FileSystemState.Unsound });
+        if (Analysis.FileSystem is { State: FileSystemState.Unsound } whole)
         {
+            FileSystemFacts found = part?.FileSystem ?? whole;
+            string where = part is null ? Snapshot.Volume : $"partition {part.Partition.Number} of {Snapshot.Volume}";
             throw new QuenchException(
                 "SRC-104",
-                $"the {found.Type} file system on {Snapshot.Volume} is not sound: it was not left in order, or it has noted errors",
+                $"the {found.Type} file system on {where} is not sound: it was not left in order, or it has noted errors",
                 $"check it ({found.Checker}) and run this again, or image it as it is with --force")
             {
                 Effect = "nothing was stored",
@@ -67,7 +70,7 @@ public sealed class SourceMoment : IAsyncDisposable
         ISnapshot snapshot = await FilterProvider.TakeAsync(volume, options, clock, cancellationToken);
         try
         {
-            return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, ConditionOf(volume, snapshot), cancellationToken));
+            return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, extent => ConditionOf(volume, snapshot, extent), cancellationToken));
         }
         catch
         {
@@ -93,10 +96,23 @@ public sealed class SourceMoment : IAsyncDisposable
         }
     }
 
-    private static VolumeCondition ConditionOf(AttachedVolume volume, ISnapshot snapshot) =>
-        volume.MountPoint is null ? VolumeCondition.AtRest
+    /// <summary>
+    /// Of the whole volume as it was mounted; of a partition as it was mounted by itself. A disk of which nothing is mounted here may be a guest's, which nobody can tell: then its partitions
+    /// count as running, and of those without a journal all is imaged.
+    /// </summary>
+    private static VolumeCondition ConditionOf(AttachedVolume volume, ISnapshot snapshot, Extent extent) =>
+        extent != snapshot.Reader.Geometry.Whole && volume.MountPoint is null
+            ? (snapshot.Parts.Count == 0 ? VolumeCondition.Running : ConditionOf(snapshot.Parts.FirstOrDefault(part => part.Extent.Offset == extent.Offset)))
+        : volume.MountPoint is null ? VolumeCondition.AtRest
         : snapshot.Grade == SnapshotGrade.FileSystem ? VolumeCondition.Frozen
         : VolumeCondition.Running;
+
+    private static VolumeCondition ConditionOf(PartInUse? part) =>
+        part is null ? VolumeCondition.AtRest : part.IsFrozen ? VolumeCondition.Frozen : VolumeCondition.Running;
+
+    /// <summary>Left in order; of a disk all that was recognised on it, and something was.</summary>
+    private static bool IsClean(VolumeAnalysis analysis) => analysis.FileSystem?.State == FileSystemState.Clean
+        && (analysis.Disk is not { } disk || disk.Partitions.Any(content => content.FileSystem is not null));
 
     private static async Task<SourceMoment> TakeColdAsync(string path, TimeProvider clock, CancellationToken cancellationToken)
     {
@@ -104,7 +120,7 @@ public sealed class SourceMoment : IAsyncDisposable
         async Task<SnapshotGrade> JudgeAsync(IBlockReader volume, CancellationToken token)
         {
             analysis = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, token);
-            return analysis.FileSystem?.State == FileSystemState.Clean ? SnapshotGrade.FileSystem : SnapshotGrade.Crash;
+            return IsClean(analysis) ? SnapshotGrade.FileSystem : SnapshotGrade.Crash;
         }
 
         ISnapshot snapshot = await ColdProvider.TakeAsync(path, JudgeAsync, clock, cancellationToken);

@@ -67,7 +67,8 @@ public sealed class SourceResolver(
         new(
             "SRC-103",
             $"{source} is in use, and no provider of this build can hold its instant: {reason}",
-            $"unmount or detach it and run this again (it is then imaged at rest), or unmount it once, run `quench attach {device} --name NAME`, "
+            (reason.StartsWith(PathInspector.PartitionInUse, StringComparison.Ordinal) ? "image its partitions one by one, which can be done while they are used; or " : "")
+            + $"unmount or detach it and run this again (it is then imaged at rest), or unmount it once, run `quench attach {device} --name NAME`, "
             + "and mount the device that this prints: from then on it can be imaged while it is used")
         {
             Effect = "nothing was read or written",

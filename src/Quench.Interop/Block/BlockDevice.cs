@@ -11,6 +11,8 @@ public static unsafe class BlockDevice
     private const nuint BLKSSZGET = 0x1268;
     private const nuint BLKDISCARD = 0x1277;
     private const nuint BLKZEROOUT = 0x127F;
+    private const nuint BLKPG = 0x1269;
+    private const int BLKPG_ADD_PARTITION = 1;
 
     /// <summary>Length in bytes.</summary>
     public static long GetLength(SafeFileHandle device)
@@ -33,6 +35,20 @@ public static unsafe class BlockDevice
     /// <summary>Makes a range read as zeros, by the device's own means where it has any.</summary>
     /// <returns>False when the device can't.</returns>
     public static bool TryZeroOut(SafeFileHandle device, long offset, long length) => TryRange(device, BLKZEROOUT, offset, length, "zero");
+
+    /// <summary>Tells the kernel of a partition of a disk; a device of its own appears for it. (linux/blkpg.h)</summary>
+    /// <returns>False when it has a partition of that number, or one that overlaps, already.</returns>
+    public static bool TryAddPartition(SafeFileHandle disk, int number, long offset, long length)
+    {
+        PartitionPlace place = new() { Start = offset, Length = length, Number = number };
+        PartitionRequest request = new() { Operation = BLKPG_ADD_PARTITION, DataLength = sizeof(PartitionPlace), Data = (nint)(&place) };
+        if (LibC.ioctl(disk, BLKPG, &request) == 0)
+        {
+            return true;
+        }
+
+        return Marshal.GetLastPInvokeError() == (int)Errno.EBUSY ? false : throw LinuxErrorException.FromLastError($"add partition {number}");
+    }
 
     /// <summary>Whether the device has means of its own to make a range zero, so that the kernel need not write the zeros out. (sysfs-block)</summary>
     public static bool CanZeroQuickly(string path)
@@ -68,5 +84,23 @@ public static unsafe class BlockDevice
         return Marshal.GetLastPInvokeError() is (int)Errno.EOPNOTSUPP or (int)Errno.ENOTTY
             ? false
             : throw LinuxErrorException.FromLastError($"{verb} {length} bytes at {offset}");
+    }
+
+    /// <summary>struct blkpg_ioctl_arg.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 24)]
+    internal struct PartitionRequest
+    {
+        [FieldOffset(0)] internal int Operation;
+        [FieldOffset(8)] internal int DataLength;
+        [FieldOffset(16)] internal nint Data;
+    }
+
+    /// <summary>struct blkpg_partition.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 152)]
+    internal struct PartitionPlace
+    {
+        [FieldOffset(0)] internal long Start;
+        [FieldOffset(8)] internal long Length;
+        [FieldOffset(16)] internal int Number;
     }
 }

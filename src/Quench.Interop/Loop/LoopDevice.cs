@@ -11,7 +11,10 @@ public static unsafe class LoopDevice
     private const nuint LOOP_CLR_FD = 0x4C01;
     private const nuint LOOP_CONFIGURE = 0x4C0A;
     private const nuint LOOP_CTL_GET_FREE = 0x4C82;
+    private const nuint LOOP_SET_STATUS64 = 0x4C04;
+    private const nuint LOOP_GET_STATUS64 = 0x4C05;
     private const uint LO_FLAGS_READ_ONLY = 1;
+    private const uint LO_FLAGS_PARTSCAN = 8;
     private const uint LO_FLAGS_DIRECT_IO = 16;
     private const int NameLength = 64;
     private const int MaxAttempts = 64;
@@ -60,6 +63,23 @@ public static unsafe class LoopDevice
         throw new LinuxErrorException(Errno.EBUSY, "attach", "/dev/loop*");
     }
 
+    /// <summary>Lets a loop device have partitions, and has the kernel look for those that it can read.</summary>
+    public static void AllowPartitions(string path)
+    {
+        using SafeFileHandle device = NativeFile.Open(path, OpenMode.ReadOnly);
+        LoopStatus status = default;
+        if (LibC.ioctl(device, LOOP_GET_STATUS64, &status) == 0)
+        {
+            status.Flags |= LO_FLAGS_PARTSCAN;
+            if (LibC.ioctl(device, LOOP_SET_STATUS64, &status) == 0)
+            {
+                return;
+            }
+        }
+
+        throw LinuxErrorException.FromLastError("allow partitions on", path);
+    }
+
     /// <summary>Detaches a loop device that nobody uses.</summary>
     /// <returns>False when it is mounted or held by somebody: nothing has changed then.</returns>
     public static bool TryDetach(string path)
@@ -83,6 +103,13 @@ public static unsafe class LoopDevice
 
             return Marshal.GetLastPInvokeError() == (int)Errno.ENXIO ? true : throw LinuxErrorException.FromLastError("detach", path);
         }
+    }
+
+    /// <summary>struct loop_info64, of which all but the flags goes back as it came. (linux/loop.h)</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 232)]
+    internal struct LoopStatus
+    {
+        [FieldOffset(52)] internal uint Flags;
     }
 
     /// <summary>struct loop_config with struct loop_info64 inside. (linux/loop.h)</summary>

@@ -11,6 +11,9 @@ internal sealed class FreezeSet : IAsyncDisposable
     private readonly List<FrozenFileSystem> _frozen = [];
     private QuenchException? _lost;
 
+    /// <summary>How long the one was held that was held longest; zero before they are thawed.</summary>
+    internal TimeSpan LongestHeld { get; private set; }
+
     /// <summary>Starts the guards of those volumes that are mounted.</summary>
     internal static async Task<FreezeSet> StartAsync(IReadOnlyList<AttachedVolume> volumes, CancellationToken cancellationToken)
     {
@@ -50,7 +53,8 @@ internal sealed class FreezeSet : IAsyncDisposable
         {
             try
             {
-                _frozen[index].Thaw();
+                TimeSpan held = _frozen[index].Thaw();
+                LongestHeld = held > LongestHeld ? held : LongestHeld;
             }
             catch (QuenchException failure)
             {

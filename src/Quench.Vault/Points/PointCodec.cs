@@ -55,7 +55,10 @@ internal static class PointCodec
         && point.Volumes.DistinctBy(volume => volume.Name).Count() == point.Volumes.Count;
 
     private static bool IsSound(VolumeRecord? volume) =>
-        volume is { Name.Length: > 0, Source: not null, Length: >= 0 and <= MaxVolume, SectorSize: > 0 } && BitOperations.IsPow2(volume.SectorSize);
+        volume is { Name.Length: > 0, Source: not null, Length: >= 0 and <= MaxVolume, SectorSize: > 0 } && BitOperations.IsPow2(volume.SectorSize) && IsSound(volume.Disk);
+
+    private static bool IsSound(DiskRecord? disk) => disk is null or { Scheme: not null, Id: not null, Partitions: not null, Gaps: not null, Remarks: not null }
+        && (disk is null || (disk.Partitions.All(part => part is { Offset: >= 0, Length: >= 0, Type: not null }) && disk.Gaps.All(gap => gap is { Offset: >= 0, Length: >= 0 })));
 }
 
 /// <summary>What a session says of itself when it registers. (§10.1)</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using Quench.Interop.Block;
 using Quench.Interop.Linux;
@@ -11,6 +12,9 @@ namespace Quench.Snapshots.Providers.Cold;
 /// </summary>
 public static class PathInspector
 {
+    /// <summary>How the use of a disk begins that is used through a partition.</summary>
+    public const string PartitionInUse = "its partition ";
+
     /// <summary>Looks at a path.</summary>
     public static PathUse Inspect(string path)
     {
@@ -39,6 +43,12 @@ public static class PathInspector
             : IsSameFile(left, right);
     }
 
+    /// <summary>Whether a path names a partition of the disk that another path names.</summary>
+    public static bool IsPartitionOf(string path, string disk) =>
+        NativeFile.TryGetStatus(path) is { Kind: FileKind.BlockDevice } part && NativeFile.TryGetStatus(disk) is { Kind: FileKind.BlockDevice } whole
+        && File.Exists($"/sys/dev/block/{part.SpecialDevice}/partition")
+        && Path.GetDirectoryName(BlockDevice.FolderOf(part.SpecialDevice)) == BlockDevice.FolderOf(whole.SpecialDevice);
+
     /// <summary>The device or other source that is mounted at a directory; null when it is no mount point.</summary>
     public static string? FindMountSource(string directory)
     {
@@ -50,7 +60,16 @@ public static class PathInspector
     {
         string sysfs = $"/sys/dev/block/{number}";
         long length = File.Exists(sysfs + "/size") ? long.Parse(File.ReadAllText(sysfs + "/size")) * 512 : LengthOf(path);
-        return new PathUse(path, PathKind.BlockDevice, length, [.. UsersOfDevice(path, number).Distinct()]);
+        return new PathUse(path, PathKind.BlockDevice, length, [.. UsersOfDevice(path, number).Distinct()]) { SectorSize = File.Exists(sysfs + "/size") ? SectorOf(number) : null };
+    }
+
+    /// <summary>A partition has the sectors of its disk, and sysfs shows them there.</summary>
+    private static int? SectorOf(DeviceNumber number)
+    {
+        string folder = BlockDevice.FolderOf(number);
+        string disk = File.Exists(folder + "/partition") ? Path.GetDirectoryName(folder)! : folder;
+        string size = disk + "/queue/logical_block_size";
+        return File.Exists(size) ? int.Parse(File.ReadAllText(size), CultureInfo.InvariantCulture) : null;
     }
 
     private static long LengthOf(string path)
@@ -81,7 +100,7 @@ public static class PathInspector
         {
             foreach (string use in Inspect("/dev/" + partition).Users)
             {
-                yield return $"its partition /dev/{partition} is {use}";
+                yield return $"{PartitionInUse}/dev/{partition} is {use}";
             }
         }
     }

@@ -26,6 +26,9 @@ public enum PathKind
 /// <param name="Users">Who holds it, each as a phrase: "mounted at /srv", "swap space", "attached to /dev/loop3". Empty when nobody does.</param>
 public sealed record PathUse(string Path, PathKind Kind, long Length, IReadOnlyList<string> Users)
 {
+    /// <summary>Bytes of a device's logical sectors; null of anything else, and where the kernel does not say.</summary>
+    public int? SectorSize { get; init; }
+
     /// <summary>Whether somebody uses it.</summary>
     public bool IsInUse => Users.Count > 0;
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
+using Quench.Interop.Block;
 using Quench.Interop.Fuse;
 using Quench.Interop.Linux;
 using Quench.Interop.Loop;
@@ -48,6 +49,24 @@ public static class FilterAttachment
         }
 
         return FilterVolumes.TryRead(directory) ?? throw DidNotStart(directory);
+    }
+
+    /// <summary>Gives an attached disk's device its partitions, as devices of their own: DEVICEp1 and so on. They go with it.</summary>
+    /// <param name="volume">Attached.</param>
+    /// <param name="partitions">Number and place of each, as its table has them; those that the kernel finds by itself are left alone.</param>
+    /// <returns>How many it has now.</returns>
+    public static int ShowPartitions(AttachedVolume volume, IEnumerable<(int Number, Extent Extent)> partitions)
+    {
+        LoopDevice.AllowPartitions(volume.Device);
+        using SafeFileHandle disk = NativeFile.Open(volume.Device, OpenMode.ReadOnly);
+        int count = 0;
+        foreach ((int number, Extent extent) in partitions)
+        {
+            BlockDevice.TryAddPartition(disk, number, extent.Offset, extent.Length);
+            count++;
+        }
+
+        return count;
     }
 
     /// <summary>

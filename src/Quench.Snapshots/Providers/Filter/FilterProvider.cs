@@ -1,6 +1,7 @@
 using Quench.Blocks;
 using Quench.Interop.Linux;
 using Quench.Snapshots.Coordination;
+using Quench.Snapshots.Store;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -95,6 +96,8 @@ public static class FilterProvider
         client.Ask(Preparation(volume, options));
         TakenSnapshot taken = options.Freeze && volume.MountPoint is { } mountPoint
             ? await TakeFrozenAsync(volume, mountPoint, client, options, search, clock, cancellationToken)
+            : volume.MountPoint is null && PartInUse.Of(volume.Device) is { Count: > 0 } parts
+            ? await TakeDiskAsync(volume, parts, client, options, search, clock, cancellationToken)
             : TakeUnfrozen(volume, client, options, search, clock);
         taken.Snapshot.Times = new SnapshotTimes
         {
@@ -136,6 +139,40 @@ public static class FilterProvider
         }
 
         return new TakenSnapshot(new FilterSnapshot(volume, client, activated.Path!, instant, SnapshotGrade.FileSystem, frozenFor), slipped);
+    }
+
+    /// <summary>
+    /// A disk whose partitions are in use: the file systems that can be frozen are frozen together, and all of the disk has one instant. Where one of the partitions went on, as FAT can't be
+    /// frozen, the disk as a whole is as after a power cut.
+    /// </summary>
+    private static async Task<TakenSnapshot> TakeDiskAsync(
+        AttachedVolume volume, IReadOnlyList<PartInUse> inUse, ControlClient client, SnapshotOptions options, QuietSearch? search, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        PartInUse[] parts = [.. inUse.Select(part => part with { IsFrozen = options.Freeze && part.CanFreeze })];
+        AttachedVolume[] mounted = [.. parts.Where(part => part.IsFrozen).Select(part => volume with { MountPoint = part.MountPoint })];
+        await using FreezeSet set = await FreezeSet.StartAsync(mounted, cancellationToken);
+        client.Ask(new ControlRequest { Op = "ping" }); // the way to the worker is compiled before anything is frozen
+        cancellationToken.ThrowIfCancellationRequested();
+        ControlReply activated;
+        DateTimeOffset instant;
+        bool slipped;
+        try
+        {
+            set.Freeze(options.FreezeLimit);
+            long writes = search is null ? 0 : client.Ask(new ControlRequest { Op = "ping" }).WriteCount;
+            activated = Activate(client, options.FreezeLimit);
+            instant = clock.GetUtcNow();
+            slipped = search is not null && activated.WriteCount != writes;
+        }
+        finally
+        {
+            set.ThawQuietly();
+        }
+
+        set.DemandHeld();
+        SnapshotGrade grade = parts.All(part => part.IsFrozen) ? SnapshotGrade.FileSystem : SnapshotGrade.Crash;
+        TimeSpan? held = mounted.Length > 0 ? set.LongestHeld : null;
+        return new TakenSnapshot(new FilterSnapshot(volume, client, activated.Path!, instant, grade, held) { Parts = parts }, slipped);
     }
 
     private static ControlReply Activate(ControlClient client, TimeSpan limit) =>

@@ -45,6 +45,9 @@ internal sealed partial class FilterSnapshot : ISnapshot, IChangeHistory
     public TimeSpan? FreezeTime { get; }
 
     /// <inheritdoc/>
+    public IReadOnlyList<PartInUse> Parts { get; internal init; } = [];
+
+    /// <inheritdoc/>
     public SnapshotTimes? Times { get; internal set; }
 
     /// <inheritdoc/>
