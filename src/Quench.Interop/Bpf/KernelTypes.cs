@@ -119,6 +119,10 @@ public sealed class KernelTypes
         return offset;
     }
 
+    /// <summary>How many bytes a structure has.</summary>
+    /// <returns>Null when this kernel has no such structure.</returns>
+    public int? FindSize(string structure) => FindType(Kind.Struct, structure) is > 0 and int type ? Int(_types[type] + 8) : null;
+
     /// <summary>What a raw tracepoint hands over, in order, each as the name of its type: "request" for a pointer to that structure.</summary>
     /// <returns>Null when this kernel has no such tracepoint.</returns>
     public IReadOnlyList<string>? FindTracepoint(string name)
