@@ -99,8 +99,8 @@ public sealed class BpfAssembler
     /// <param name="from">The structure's address.</param>
     /// <param name="offset">Where in it the field lies.</param>
     /// <param name="scratch">Eight bytes of stack that it may use.</param>
-    /// <param name="onFault">Where it goes when there is no such memory.</param>
-    public void ReadKernel(BpfWidth width, BpfRegister into, BpfRegister from, int offset, int scratch, BpfLabel onFault)
+    /// <param name="onFault">Where it goes when there is no such memory; null to go on with 0.</param>
+    public void ReadKernel(BpfWidth width, BpfRegister into, BpfRegister from, int offset, int scratch, BpfLabel? onFault)
     {
         CopyKernel(scratch, width == BpfWidth.Eight ? sizeof(ulong) : sizeof(uint), from, offset, onFault);
         Load(width, into, BpfRegister.R10, scratch);

@@ -33,17 +33,20 @@ internal sealed record WriteLayout
     /// <summary>bio → what its sender knows it by.</summary>
     public required int BioPrivate { get; init; }
 
-    /// <summary>bio → its runs of pages, and the first that counts, four bytes.</summary>
-    public required (int Vectors, int Index) Bio { get; init; }
+    /// <summary>bio → its runs of pages; the first that counts, and how many bytes of that do not, four bytes each.</summary>
+    public required (int Vectors, int Index, int Done) Bio { get; init; }
 
     /// <summary>page → the first page of its folio, with its lowest bit set; without it, this is the first.</summary>
     public required int PageHead { get; init; }
 
-    /// <summary>Bytes of struct page.</summary>
+    /// <summary>Bytes of struct page; a power of two.</summary>
     public required int PageBytes { get; init; }
 
     /// <summary>folio (or page, before 5.16) → the file's cache that it belongs to, and its place there in pages.</summary>
     public required (int Mapping, int Index) Folio { get; init; }
+
+    /// <summary>page → its flags; the flag's number that the first page of a large folio has; folio → how many pages it has, four bytes. Null on kernels before large folios, and those that do not keep the number.</summary>
+    public required (int Flags, int IsLarge, int Pages)? LargeFolio { get; init; }
 
     /// <summary>address_space → inode.</summary>
     public required int MappingHost { get; init; }
@@ -80,6 +83,11 @@ internal sealed record WriteLayout
             throw Unfit($"its tracepoint {dirty} is not there, or hands over something else");
         }
 
+        if (types.FindSize("page") is not { } pageBytes || !int.IsPow2(pageBytes))
+        {
+            throw Unfit("its struct page is missing, or of an odd size");
+        }
+
         int Field(string structure, string path) => types.FindField(structure, path) ?? throw Unfit($"its struct {structure} has no field {path}");
         return new WriteLayout
         {
@@ -89,10 +97,13 @@ internal sealed record WriteLayout
             DeviceNumber = Field("block_device", "bd_dev"),
             BioEnd = Field("bio", "bi_end_io"),
             BioPrivate = Field("bio", "bi_private"),
-            Bio = (Field("bio", "bi_io_vec"), Field("bio", "bi_iter.bi_idx")),
+            Bio = (Field("bio", "bi_io_vec"), Field("bio", "bi_iter.bi_idx"), Field("bio", "bi_iter.bi_bvec_done")),
             PageHead = Field("page", "compound_head"),
-            PageBytes = types.FindSize("page") ?? throw Unfit("it has no struct page"),
+            PageBytes = pageBytes,
             Folio = (Field(page, "mapping"), Field(page, "index")),
+            LargeFolio = (types.FindField("folio", "_nr_pages") ?? types.FindField("folio", "_folio_nr_pages")) is { } pages && types.FindEnumerator("pageflags", "PG_head") is { } isLarge
+                ? (Field("page", "flags"), isLarge, pages)
+                : null,
             MappingHost = Field("address_space", "host"),
             Inode = (Field("inode", "i_ino"), Field("inode", "i_generation"), Field("inode", "i_rdev"), Field("inode", "i_sb"), Field("inode", "i_dentry.first")),
             SuperBlockDevice = Field("super_block", "s_dev"),

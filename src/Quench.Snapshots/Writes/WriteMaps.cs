@@ -1,3 +1,4 @@
+using System.Globalization;
 using Quench.Interop.Bpf;
 
 namespace Quench.Snapshots.Writes;
@@ -14,14 +15,19 @@ internal sealed class WriteMaps : IDisposable
     /// <summary>Who: process number, flags (<see cref="WriteRecord"/>), name.</summary>
     public const int WhoBytes = 24;
 
-    private WriteMaps(BpfRing events, BpfMap control, BpfTable pages, BpfTable files, BpfTable names) =>
-        (Events, Control, Pages, Files, Names) = (events, control, pages, files, names);
+    private const int ScratchWords = 8;
+
+    private WriteMaps(BpfRing events, BpfMap control, BpfMap scratch, BpfTable pages, BpfTable files, BpfTable names) =>
+        (Events, Control, Scratch, Pages, Files, Names) = (events, control, scratch, pages, files, names);
 
     /// <summary>Events and names on their way to user space.</summary>
     public BpfRing Events { get; }
 
     /// <summary>The counters.</summary>
     public BpfMap Control { get; }
+
+    /// <summary>For each processor some words of its own. A program runs once at a time on each.</summary>
+    public BpfMap Scratch { get; }
 
     /// <summary>Who made a page dirty, by page.</summary>
     public BpfTable Pages { get; }
@@ -51,6 +57,7 @@ internal sealed class WriteMaps : IDisposable
             return new WriteMaps(
                 Keep(BpfRing.Create("quench_writes", options.RingBytes)),
                 Keep(BpfMap.Create("quench_wcontrol", 1, (int)WriteWord.Count)),
+                Keep(BpfMap.Create("quench_wscratch", PossibleProcessors(), ScratchWords)),
                 Keep(BpfTable.Create("quench_wpages", options.Pages, PageKeyBytes, WhoBytes)),
                 Keep(BpfTable.Create("quench_wfiles", options.Files, sizeof(ulong), WhoBytes)),
                 Keep(BpfTable.Create("quench_wnames", options.Files, FileKeyBytes, sizeof(ulong))));
@@ -67,8 +74,16 @@ internal sealed class WriteMaps : IDisposable
     {
         Events.Dispose();
         Control.Dispose();
+        Scratch.Dispose();
         Pages.Dispose();
         Files.Dispose();
         Names.Dispose();
+    }
+
+    /// <summary>One more than the highest number that a processor can have, those that are plugged in later included: "0-3" or "0,2-7". (cputopology.rst)</summary>
+    private static int PossibleProcessors()
+    {
+        string last = File.ReadAllText("/sys/devices/system/cpu/possible").Trim().Split(',', '-')[^1];
+        return int.Parse(last, CultureInfo.InvariantCulture) + 1;
     }
 }

@@ -37,9 +37,9 @@ internal sealed class WatchedLoop : IAsyncDisposable
         }
     }
 
-    internal static async Task<WatchedLoop> CreateAsync(VolumeKind kind, long length, WriteWatchOptions? options = null)
+    internal static async Task<WatchedLoop> CreateAsync(VolumeKind kind, long length, WriteWatchOptions? options = null, string mountOptions = "defaults")
     {
-        MountedLoop loop = await MountedLoop.CreateAsync(kind, length, kind == VolumeKind.Btrfs ? "compress=no" : "defaults");
+        MountedLoop loop = await MountedLoop.CreateAsync(kind, length, mountOptions);
         try
         {
             await Tool.RunAsync("sync", "-f", loop.MountPoint);
@@ -51,6 +51,10 @@ internal sealed class WatchedLoop : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>All of it in words, for a failure's message.</summary>
+    internal string Told => string.Join('\n', Events.GroupBy(one => (one.Kind, one.Process.Name, one.Evidence, one.File.Kind, one.File.Path))
+        .Select(group => $"{group.Key}: {group.Count()} requests, {group.Sum(one => one.Length)} bytes")) + $"\n{Watch.Losses}";
 
     internal Task SyncAsync() => Tool.RunAsync("sync", "-f", Loop.MountPoint);
 
@@ -68,8 +72,7 @@ internal sealed class WatchedLoop : IAsyncDisposable
     internal void DemandWritten(string path, string process, WriterEvidence evidence, long bytes)
     {
         WriteEvent[] mine = [.. Events.Where(one => one.Kind == WriteKind.Write && one.File.Path == path)];
-        string told = string.Join('\n', Events.GroupBy(one => (one.Kind, one.Process.Name, one.Evidence, one.File.Kind, one.File.Path))
-            .Select(group => $"{group.Key}: {group.Count()} writes, {group.Sum(one => one.Length)} bytes")) + $"\n{Watch.Losses}";
+        string told = Told;
         Assert.True(mine.Sum(one => one.Length) == bytes, told);
         Assert.True(mine.All(one => one.Process.Name == process && one.Evidence == evidence && !one.Process.IsKernel), told);
         Assert.True(Watch.Losses == default, told);

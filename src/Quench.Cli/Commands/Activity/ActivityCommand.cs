@@ -65,7 +65,8 @@ internal static class ActivityCommand
         return end switch
         {
             { Session: null } => throw new QuenchException("ACT-106", $"{path} has no watch in it yet", "record one with `quench activity VOLUME --log FILE`") { Effect = "nothing was touched" },
-            { LeftOver: > 0 } => $"the log's last {ByteSize.Format(end.LeftOver)} are no complete entry, as a process that was killed leaves it, and were not read",
+            { LeftOver: > 0, IsTorn: true } => $"the log's last {ByteSize.Format(end.LeftOver)} are no complete entry, as a process that was killed leaves it, and were not read",
+            { LeftOver: > 0 } => $"the log is damaged: its last {ByteSize.Format(end.LeftOver)} were not read",
             _ => null,
         };
     }

@@ -7,13 +7,10 @@ namespace Quench.Imaging.Activity.Writers;
 
 /// <summary>Where the readable part of a log ends.</summary>
 /// <param name="Length">Bytes that were read.</param>
-/// <param name="LeftOver">Bytes behind them that are no complete frame: what a process that was killed, or a power cut, left; 0 as a rule.</param>
+/// <param name="LeftOver">Bytes behind them that could not be read; 0 as a rule.</param>
+/// <param name="IsTorn">Whether those are the beginning of a frame, as a process leaves it that is killed; otherwise the log is damaged there.</param>
 /// <param name="Session">The last watch; null when there was none.</param>
-public sealed record LogEnd(long Length, long LeftOver, ActivitySession? Session)
-{
-    /// <summary>Of a log that is not there yet.</summary>
-    internal static LogEnd Nothing { get; } = new(0, 0, null);
-}
+public sealed record LogEnd(long Length, long LeftOver, bool IsTorn, ActivitySession? Session);
 
 /// <summary>Reads a log of watches back.</summary>
 public static class ActivityLogReader
@@ -33,13 +30,14 @@ public static class ActivityLogReader
 
         LogSession session = new(into);
         long end = file.Position;
-        while (TryReadFrame(file) is { } payload)
+        bool isTorn;
+        while (TryReadFrame(file, out isTorn) is { } payload)
         {
             try
             {
                 session.Take(payload);
             }
-            catch (Exception failure) when (failure is EndOfStreamException or FormatException or ArgumentException or InvalidDataException or OverflowException)
+            catch (Exception failure) when (failure is IOException or FormatException or ArgumentException or InvalidDataException or OverflowException)
             {
                 throw NoLog(path, $"its frame at byte {end} makes no sense: {failure.Message}");
             }
@@ -47,7 +45,7 @@ public static class ActivityLogReader
             end = file.Position;
         }
 
-        return new LogEnd(end, file.Length - end, session.Session);
+        return new LogEnd(end, file.Length - end, isTorn, session.Session);
     }
 
     /// <summary>The refusal of a file.</summary>
@@ -66,17 +64,19 @@ public static class ActivityLogReader
         }
     }
 
-    /// <summary>The next frame's payload; null at the end, and at what is no complete frame.</summary>
-    private static byte[]? TryReadFrame(FileStream file)
+    /// <summary>The next frame's payload; null at the end, at a frame that goes beyond it, and at damage.</summary>
+    private static byte[]? TryReadFrame(FileStream file, out bool isTorn)
     {
         Span<byte> header = stackalloc byte[ActivityLogFormat.FrameHeaderBytes];
-        if (file.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) < header.Length)
+        isTorn = file.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) < header.Length;
+        uint length = BinaryPrimitives.ReadUInt32LittleEndian(header);
+        if (isTorn || length == 0 || length > ActivityLogFormat.MaxPayload)
         {
             return null;
         }
 
-        uint length = BinaryPrimitives.ReadUInt32LittleEndian(header);
-        if (length == 0 || length > ActivityLogFormat.MaxPayload || length > file.Length - file.Position)
+        isTorn = length > file.Length - file.Position;
+        if (isTorn)
         {
             return null;
         }
@@ -174,6 +174,11 @@ public static class ActivityLogReader
             {
                 WrittenKind kind = (WrittenKind)reader.ReadByte();
                 ulong inode = unchecked((ulong)reader.Read7BitEncodedInt64());
+                if (!Enum.IsDefined(kind))
+                {
+                    throw new InvalidDataException("a file that can't be");
+                }
+
                 if (number == _files.Count)
                 {
                     _files.Add(new WrittenFile(kind, inode));

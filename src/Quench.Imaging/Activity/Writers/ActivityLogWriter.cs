@@ -42,29 +42,11 @@ public sealed class ActivityLogWriter : IActivitySink, IDisposable
     /// <exception cref="QuenchException">ACT-104: the file is no such log, or damaged; ACT-105: it is another volume's.</exception>
     public static ActivityLogWriter Open(string path, string device)
     {
-        LogEnd end = LogEnd.Nothing;
-        bool exists = File.Exists(path) && new FileInfo(path).Length > 0;
-        if (exists)
-        {
-            end = ActivityLogReader.Read(path, new ActivityTally());
-            if (end.LeftOver > ActivityLogFormat.MaxPayload)
-            {
-                throw ActivityLogReader.NoLog(path, $"it is damaged {ByteSize.Format(end.LeftOver)} before its end");
-            }
-
-            if (end.Session is { } session && session.Device != device)
-            {
-                throw new QuenchException("ACT-105", $"{path} is the log of {session.Device}, not of {device}", "name another file; each volume has a log of its own") { Effect = "nothing was touched" };
-            }
-        }
-
+        long length = File.Exists(path) && new FileInfo(path).Length > 0 ? FindEnd(path, device) : 0;
         FileStream file = new(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-        if (exists)
-        {
-            file.SetLength(end.Length);
-            file.Position = end.Length;
-        }
-        else
+        file.SetLength(length);
+        file.Position = length;
+        if (length == 0)
         {
             file.Write(ActivityLogFormat.Magic);
         }
@@ -134,6 +116,18 @@ public sealed class ActivityLogWriter : IActivitySink, IDisposable
         _file.Dispose();
         _writer.Dispose();
         _eventWriter.Dispose();
+    }
+
+    private static long FindEnd(string path, string device)
+    {
+        LogEnd end = ActivityLogReader.Read(path, new Nowhere());
+        return end switch
+        {
+            { LeftOver: > 0, IsTorn: false } => throw ActivityLogReader.NoLog(path, $"it is damaged {ByteSize.Format(end.LeftOver)} before its end; what is before that can be read with --from"),
+            { Session: { } session } when session.Device != device =>
+                throw new QuenchException("ACT-105", $"{path} is the log of {session.Device}, not of {device}", "name another file; each volume has a log of its own") { Effect = "nothing was touched" },
+            _ => end.Length,
+        };
     }
 
     private void TellProcess(WritingProcess process, bool isNew, int number)
@@ -206,5 +200,20 @@ public sealed class ActivityLogWriter : IActivitySink, IDisposable
         _file.Write(header);
         _file.Write(payload);
         _payload.SetLength(0);
+    }
+
+    private sealed class Nowhere : IActivitySink
+    {
+        public void Begin(ActivitySession session)
+        {
+        }
+
+        public void Add(in WriteEvent heard)
+        {
+        }
+
+        public void Watched(DateTimeOffset until, WriteLosses losses)
+        {
+        }
     }
 }

@@ -28,8 +28,8 @@ internal sealed class WatchedSpan
 
     public TimeSpan Length => End - Start;
 
-    /// <summary>Whole seconds of it, a begun one counted when it is longer than half.</summary>
-    public int Seconds => (int)Math.Round(Length.TotalSeconds);
+    /// <summary>Seconds of it, the last one as a whole.</summary>
+    public int Seconds => Math.Max(_seconds.Count, (int)((Length.Ticks + TimeSpan.TicksPerSecond - 1) / TimeSpan.TicksPerSecond));
 
     public WriteLosses Losses { get; private set; }
 

@@ -46,9 +46,9 @@ public sealed class DistinctBlocksTests
         HashSet<long> set = [];
         foreach ((int second, long offset, long length) in writes)
         {
-            for (long at = offset; second >= from && second < to && at < offset + length; at++)
+            for (long block = offset / DistinctBlocks.BlockBytes; second >= from && second < to && block * DistinctBlocks.BlockBytes < offset + length && length > 0; block++)
             {
-                set.Add(at / DistinctBlocks.BlockBytes);
+                set.Add(block);
             }
         }
 
