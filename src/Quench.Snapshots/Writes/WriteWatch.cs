@@ -86,13 +86,23 @@ public sealed class WriteWatch : IDisposable
         program.AttachTo(tracepoint);
     }
 
-    /// <summary>Reads a sector past the cache and sees whether it is heard.</summary>
+    /// <summary>
+    /// Reads a sector past the cache and sees whether it is heard. Where even root may not open the device, that it was accepted at the tracepoint must do.
+    /// </summary>
     private void DemandHearing()
     {
         ulong before = _maps[WriteWord.Heard];
-        using SafeFileHandle device = NativeFile.Open(Volume.Device, OpenMode.ReadOnly | OpenMode.Direct);
-        using NativeBuffer sector = new(BlockDevice.GetLogicalSectorSize(device));
-        NativeFile.ReadExactly(device, sector.GetSpan(), 0);
+        try
+        {
+            using SafeFileHandle device = NativeFile.Open(Volume.Device, OpenMode.ReadOnly | OpenMode.Direct);
+            using NativeBuffer sector = new(BlockDevice.GetLogicalSectorSize(device));
+            NativeFile.ReadExactly(device, sector.GetSpan(), 0);
+        }
+        catch (LinuxErrorException failure) when (failure.Errno is Errno.EPERM or Errno.EACCES)
+        {
+            return;
+        }
+
         if (_maps[WriteWord.Heard] == before)
         {
             throw Refused(Volume.Device, "the programs do not hear a read of our own", null);

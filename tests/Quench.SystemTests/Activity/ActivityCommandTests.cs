@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Quench.Imaging.Activity.Writers;
 using Quench.SystemTests.Harness;
 using Quench.SystemTests.Tracked;
 using Xunit;
@@ -39,7 +40,7 @@ public sealed class ActivityCommandTests
         await Tool.RunAsync("dd", "if=/dev/urandom", $"of={loop.MountPoint}/known.bin", "bs=64k", "count=48", "conv=fsync");
         int after = LoadedPrograms.NextId();
         Assert.Equal(2, LoadedPrograms.CountBetween(before, after));
-        await Wait.UntilAsync(() => new FileInfo(log).Length > 500, s_limit, "the log has what was written");
+        await Wait.UntilAsync(() => Logged(log) == 3 << 20, s_limit, "the log has what was written");
         watch.Kill();
         await Wait.UntilAsync(() => LoadedPrograms.CountBetween(before, after) == 0, s_limit, "the programs are gone");
         ProcessResult summary = await new QuenchCli().RunAsync("activity", "--from", log, "--json");
@@ -57,6 +58,13 @@ public sealed class ActivityCommandTests
         Assert.Equal(0, writers.GetProperty("losses").GetProperty("events").GetInt64());
         Assert.True(writers.GetProperty("written_bytes").GetInt64() >= 3 << 20);
         Assert.Equal(JsonValueKind.Null, (await cli.BackupAsync(loop.Device, "--no-track")).GetProperty("writers").ValueKind);
+    }
+
+    private static long Logged(string log)
+    {
+        ActivityTally tally = new();
+        ActivityLogReader.Read(log, tally);
+        return tally.Summarise(TimeZoneInfo.Utc).Files.Where(file => file.File.Path == "/known.bin").Sum(file => file.Bytes);
     }
 
     private static void DemandKnown(JsonElement summary)
