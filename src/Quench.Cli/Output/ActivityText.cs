@@ -57,7 +57,7 @@ internal sealed class ActivityText(ActivitySummary summary, TimeZoneInfo zone, i
         ActivitySession session = summary.Session;
         string where = session.MountPoint is { } mount ? $" ({session.FileSystem} at {mount})" : "";
         output.WriteLine($"{session.Device}{where}, watched for {ProgressText.Span(summary.Watched)}, {Time(summary.Start)} to {Time(summary.End)}");
-        output.WriteLine($"{Count(summary.Writes.Count, "write")} of {ByteSize.Format(summary.Writes.Bytes)} to {Count(summary.FileCount, "file")} by {Count(summary.Processes.Sum(process => process.Processes), "process", "processes")}; "
+        output.WriteLine($"{Count(summary.Writes.Count, "write")} of {ByteSize.Format(summary.Writes.Bytes)} to {Count(summary.FileCount, "file")} by {Count(summary.Processes.Where(process => process.Group != ProcessGroup.Unknown).Sum(process => process.Processes), "process", "processes")}; "
             + $"{ByteSize.Format(summary.DistinctBytes)} of the volume changed");
         foreach (KindSummary kind in summary.Kinds.Where(kind => kind.Kind != WriteKind.Write && kind.Count > 0))
         {
