@@ -35,14 +35,13 @@ public sealed class ActivityCommandTests
     {
         await using MountedLoop loop = await MountedLoop.CreateAsync(VolumeKind.Ext4, Length);
         string log = Path.Combine(loop.Scratch, "log");
-        int before = LoadedPrograms.NextId();
         using WatchRun watch = await WatchRun.StartAsync(loop.MountPoint, "--log", log);
         await Tool.RunAsync("dd", "if=/dev/urandom", $"of={loop.MountPoint}/known.bin", "bs=64k", "count=48", "conv=fsync");
-        int after = LoadedPrograms.NextId();
-        Assert.Equal(2, LoadedPrograms.CountBetween(before, after));
+        IReadOnlyList<int> programs = LoadedPrograms.Of(watch.Id);
+        Assert.Equal((2, 2), (programs.Count, LoadedPrograms.Count(programs)));
         await Wait.UntilAsync(() => Logged(log) == 3 << 20, s_limit, "the log has what was written");
         watch.Kill();
-        await Wait.UntilAsync(() => LoadedPrograms.CountBetween(before, after) == 0, s_limit, "the programs are gone");
+        await Wait.UntilAsync(() => LoadedPrograms.Count(programs) == 0, s_limit, "the programs are gone");
         ProcessResult summary = await new QuenchCli().RunAsync("activity", "--from", log, "--json");
         DemandKnown(JsonDocument.Parse(summary.Output).RootElement);
     }
@@ -86,6 +85,8 @@ public sealed class ActivityCommandTests
             _process = process;
             _output = process.StandardOutput.ReadToEndAsync();
         }
+
+        public int Id => _process.Id;
 
         public static async Task<WatchRun> StartAsync(string volume, params string[] options)
         {

@@ -4,38 +4,31 @@ using Quench.Interop.Bpf;
 
 namespace Quench.SystemTests.Activity;
 
-/// <summary>Which BPF programs are in the kernel. They are numbered as they are loaded.</summary>
+/// <summary>Which BPF programs a process has open, and whether the kernel still has them. (proc_pid_fdinfo(5))</summary>
 internal static class LoadedPrograms
 {
     private const int GetDescriptorById = 13; // BPF_PROG_GET_FD_BY_ID (linux/bpf.h)
 
-    /// <summary>The number of a program that is loaded now, and dropped at once: those of earlier programs are lower.</summary>
-    internal static int NextId()
-    {
-        BpfAssembler code = new();
-        code.Move(BpfRegister.R0, 0);
-        code.Exit();
-        using BpfProgram program = BpfProgram.Load("quench_test", code.Assemble());
-        return Directory.EnumerateFiles("/proc/self/fdinfo")
+    /// <summary>The numbers of a process's programs.</summary>
+    internal static IReadOnlyList<int> Of(int process) =>
+    [
+        .. Directory.EnumerateFiles(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/fdinfo"))
             .SelectMany(TryReadLines)
             .Where(line => line.StartsWith("prog_id:", StringComparison.Ordinal))
-            .Max(line => int.Parse(line.Split(':')[1], CultureInfo.InvariantCulture));
-    }
+            .Select(line => int.Parse(line.Split(':')[1], CultureInfo.InvariantCulture))
+            .Distinct(),
+    ];
 
-    /// <summary>How many of the programs are still there whose numbers lie between two others.</summary>
-    internal static int CountBetween(int before, int after)
+    /// <summary>How many of them are in the kernel.</summary>
+    internal static int Count(IReadOnlyList<int> programs) => programs.Count(IsLoaded);
+
+    private static bool IsLoaded(int program)
     {
-        int count = 0;
-        for (int id = before + 1; id < after; id++)
-        {
-            BpfCall.Argument argument = new();
-            argument.Set(0, (uint)id);
-            nint descriptor = argument.Call(GetDescriptorById);
-            using SafeFileHandle handle = new(descriptor, ownsHandle: descriptor >= 0);
-            count += descriptor >= 0 ? 1 : 0;
-        }
-
-        return count;
+        BpfCall.Argument argument = new();
+        argument.Set(0, (uint)program);
+        nint descriptor = argument.Call(GetDescriptorById);
+        new SafeFileHandle(descriptor, ownsHandle: descriptor >= 0).Dispose();
+        return descriptor >= 0;
     }
 
     private static IEnumerable<string> TryReadLines(string path)
