@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using Quench.Cli.Commands;
+using Quench.Cli.Commands.Activity;
 using Quench.Cli.Commands.Serve;
 using Quench.Cli.Commands.Snapshots;
 
@@ -64,6 +65,7 @@ internal static class CommandLine
             ForgetCommand.Make(host),
             ServeCommand.Make(host),
             InspectCommand.Make(host),
+            ActivityCommand.Make(host),
             VaultCommand.Make(host),
         };
 

@@ -4,7 +4,7 @@ using System.Numerics;
 namespace Quench.FileSystems;
 
 /// <summary>CRC-32C (polynomial 0x1EDC6F41, reflected), without inversions: what one call returns is the next one's start.</summary>
-internal static class Crc32c
+public static class Crc32c
 {
     /// <summary>Goes on over more bytes.</summary>
     public static uint Append(uint crc, ReadOnlySpan<byte> bytes)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Quench.Blocks;
+using Quench.Cli.Commands.Activity;
 using Quench.Cli.Output;
 using Quench.Imaging.Activity;
 using Quench.Imaging.Capture;
@@ -58,6 +59,8 @@ internal sealed class BackupCommand
     private readonly Option<bool> _noTrack = new("--no-track") { Description = "Leave no tracker in the kernel with a mounted device: its next backup reads everything." };
     private readonly Option<bool> _fullScan = new("--full-scan") { Description = "Read everything in use, whatever is known about what changed since the last point." };
 
+    private readonly Option<bool> _whoWrote = new("--who-wrote") { Description = "Watch who writes to the volume meanwhile, and say so at the end; see quench activity." };
+
     private BackupCommand(CliHost host)
     {
         _host = host;
@@ -79,7 +82,7 @@ internal sealed class BackupCommand
         {
             backup._source, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._freezeLimit,
             backup._force, backup._compression,
-            backup._require, backup._json, backup._fullScan, backup._freezeRoot, backup._noTrack,
+            backup._require, backup._json, backup._fullScan, backup._freezeRoot, backup._noTrack, backup._whoWrote,
         };
         backup._taking.AddTo(command);
         command.Run(host, backup.RunAsync);
@@ -93,6 +96,7 @@ internal sealed class BackupCommand
         SnapshotOptions options = OptionsFor(source, parsed);
         await using OpenVault open = await OpenVault.OpenAsync(parsed, _vault, _host, cancellationToken);
         WarnOfVaultWithin(source, open);
+        await using BackupWatch? watch = parsed.GetValue(_whoWrote) ? BackupWatch.Start(source, _host) : null;
         await using SourceMoment moment = await SourceMoment.TakeAsync(source, options, _host.Clock, cancellationToken);
         if (!parsed.GetValue(_force))
         {
@@ -101,7 +105,7 @@ internal sealed class BackupCommand
 
         CaptureResult result = await CaptureAsync(parsed, open, moment, source.Name, cancellationToken);
         await moment.DisposeAsync(); // before the report, which says how long that took
-        BackupSummary summary = new(result, _host.Clock.GetUtcNow(), moment.Snapshot.Times);
+        BackupSummary summary = new(result, _host.Clock.GetUtcNow(), moment.Snapshot.Times) { Writers = watch is null ? null : await watch.EndAsync() };
         summary.Write(_host, parsed.GetValue(_json));
         return GradeText.IsAtLeast(result.Volume.Grade, parsed.GetValue(_require) ?? "crash") ? ExitCodes.Done : RefuseGrade(result.Volume.Grade, parsed);
     }

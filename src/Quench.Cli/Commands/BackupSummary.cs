@@ -1,6 +1,7 @@
 using System.Globalization;
 using Quench.Blocks;
 using Quench.Cli.Output;
+using Quench.Imaging.Activity.Writers;
 using Quench.Imaging.Capture;
 using Quench.Snapshots;
 using Quench.Vault;
@@ -10,6 +11,9 @@ namespace Quench.Cli.Commands;
 /// <summary>What a backup says at its end. The JSON's first eight fields are a promise to scripts; more may follow them.</summary>
 internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended, SnapshotTimes? Times)
 {
+    /// <summary>Who wrote to the volume meanwhile; null when nobody asked.</summary>
+    public ActivitySummary? Writers { get; init; }
+
     /// <summary>Writes it: one JSON line, or words for people and the point's id on standard output.</summary>
     public void Write(CliHost host, bool json)
     {
@@ -51,6 +55,7 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
         writer.WriteString("map_doubt", volume.MapDoubt);
         ScanText.WriteJson(writer, volume.Scan);
         TimesText.WriteJson(writer, Times);
+        WritersText.WriteJson(writer, Writers);
         writer.WriteStartArray("warnings");
         foreach (CaptureWarning warning in Result.Warnings)
         {
@@ -78,6 +83,11 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
         foreach (string line in TimesText.Words(Times))
         {
             host.Error.WriteLine($"  {line}");
+        }
+
+        if (Writers is { } writers)
+        {
+            host.Error.WriteLine($"  {WritersText.Words(writers)}");
         }
 
         if (volume.MapDoubt is { } doubt)

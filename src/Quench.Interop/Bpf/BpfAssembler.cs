@@ -23,6 +23,7 @@ public sealed class BpfAssembler
     private const int FromRegister = 0x08;
     private const int AtomicOrOperation = 0x40;
     private const int AtomicFetchAddOperation = 0x01;
+    private const int ReadKernelMemory = 113; // bpf_probe_read_kernel (linux/bpf.h, enum bpf_func_id)
     private const int MapByDescriptor = 1;
     private const int MapValueByDescriptor = 2;
 
@@ -49,6 +50,12 @@ public sealed class BpfAssembler
 
     /// <summary>Loads a map, as a helper's argument.</summary>
     public void LoadMap(BpfRegister destination, BpfMap map) => EmitWide(destination, MapByDescriptor, map.Descriptor, 0);
+
+    /// <summary>Loads a table, as a helper's argument.</summary>
+    public void LoadMap(BpfRegister destination, BpfTable table) => EmitWide(destination, MapByDescriptor, table.Descriptor, 0);
+
+    /// <summary>Loads a ring, as a helper's argument.</summary>
+    public void LoadMap(BpfRegister destination, BpfRing ring) => EmitWide(destination, MapByDescriptor, ring.Descriptor, 0);
 
     /// <summary>Loads the address of a byte of a map's first value.</summary>
     /// <param name="destination">Where to.</param>
@@ -85,6 +92,39 @@ public sealed class BpfAssembler
 
     /// <summary>Calls one of the kernel's helpers by its number.</summary>
     public void Call(int helper) => Emit(CallCode, default, immediate: helper);
+
+    /// <summary>Reads a field of kernel memory: into = *(from + offset). The registers r0 to r5 are lost. (bpf_probe_read_kernel, Linux 5.5)</summary>
+    /// <param name="width">Bytes of the field; four fill the upper half of the register with zeros.</param>
+    /// <param name="into">Where to.</param>
+    /// <param name="from">The structure's address.</param>
+    /// <param name="offset">Where in it the field lies.</param>
+    /// <param name="scratch">Eight bytes of stack that it may use.</param>
+    /// <param name="onFault">Where it goes when there is no such memory; null to go on with 0.</param>
+    public void ReadKernel(BpfWidth width, BpfRegister into, BpfRegister from, int offset, int scratch, BpfLabel? onFault)
+    {
+        CopyKernel(scratch, width == BpfWidth.Eight ? sizeof(ulong) : sizeof(uint), from, offset, onFault);
+        Load(width, into, BpfRegister.R10, scratch);
+    }
+
+    /// <summary>Copies kernel memory onto the stack. The registers r0 to r5 are lost.</summary>
+    /// <param name="stack">Where on the stack.</param>
+    /// <param name="bytes">How many bytes.</param>
+    /// <param name="from">The structure's address.</param>
+    /// <param name="offset">Where in it they lie.</param>
+    /// <param name="onFault">Where it goes when there is no such memory; null to go on with zeros.</param>
+    public void CopyKernel(int stack, int bytes, BpfRegister from, int offset, BpfLabel? onFault)
+    {
+        Move(BpfRegister.R3, from); // first: it may be one of the argument registers
+        Compute(BpfArithmetic.Add, BpfRegister.R3, offset);
+        Move(BpfRegister.R1, BpfRegister.R10);
+        Compute(BpfArithmetic.Add, BpfRegister.R1, stack);
+        Move(BpfRegister.R2, bytes);
+        Call(ReadKernelMemory);
+        if (onFault is not null)
+        {
+            JumpIf(BpfRegister.R0, BpfCondition.NotEqual, 0, onFault);
+        }
+    }
 
     /// <summary>Ends the program; r0 is its result.</summary>
     public void Exit() => Emit(ExitCode, default);

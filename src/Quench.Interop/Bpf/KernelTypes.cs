@@ -22,6 +22,7 @@ public sealed class KernelTypes
     private const int TypeBytes = 12;
     private const int MemberBytes = 12;
     private const int ParameterBytes = 8;
+    private const int EnumeratorBytes = 8;
 
     private readonly byte[] _bytes;
     private readonly int _strings;
@@ -117,6 +118,28 @@ public sealed class KernelTypes
         }
 
         return offset;
+    }
+
+    /// <summary>How many bytes a structure has.</summary>
+    /// <returns>Null when this kernel has no such structure.</returns>
+    public int? FindSize(string structure) => FindType(Kind.Struct, structure) is > 0 and int type ? Int(_types[type] + 8) : null;
+
+    /// <summary>The value of a name in an enumeration of 32-bit values.</summary>
+    /// <returns>Null when this kernel has no such enumeration or name.</returns>
+    public int? FindEnumerator(string enumeration, string name)
+    {
+        int type = FindType(Kind.Enum, enumeration);
+        int count = type == 0 ? 0 : CountOf(_types[type]);
+        for (int index = 0; index < count; index++)
+        {
+            int member = _types[type] + TypeBytes + (index * EnumeratorBytes);
+            if (TextIs(Int(member), name))
+            {
+                return Int(member + 4);
+            }
+        }
+
+        return null;
     }
 
     /// <summary>What a raw tracepoint hands over, in order, each as the name of its type: "request" for a pointer to that structure.</summary>

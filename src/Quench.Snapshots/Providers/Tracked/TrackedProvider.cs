@@ -47,7 +47,7 @@ public static class TrackedProvider
     }
 
     /// <summary>The device of a mount; null when its source is none. A btrfs has a device number of its own, which is not its device's.</summary>
-    private static DeviceNumber? DeviceOf(MountEntry mount) =>
+    internal static DeviceNumber? DeviceOf(MountEntry mount) =>
         mount.Type != BtrfsDevices.Type ? mount.Device
         : NativeFile.TryGetStatus(mount.Source) is { Kind: FileKind.BlockDevice } source && BtrfsDevices.Hold(source.SpecialDevice) ? source.SpecialDevice
         : null;

@@ -31,7 +31,6 @@ internal sealed class TrackerProgram
     internal const int BiosWalked = 64;
 
     private const int LookUpElement = 1;       // bpf_map_lookup_elem (linux/bpf.h, enum bpf_func_id)
-    private const int ReadKernelMemory = 113;  // bpf_probe_read_kernel, Linux 5.5
     private const int OperationMask = 0xFF;    // (linux/blk_types.h, REQ_OP_MASK); these numbers have been the same since 4.10
     private const int Write = 1;               // odd operations change the device
     private const int Discard = 3;
@@ -314,17 +313,7 @@ internal sealed class TrackerProgram
     }
 
     /// <summary>Reads a field of kernel memory: into = *(from + offset).</summary>
-    private void ReadField(BpfWidth width, BpfRegister from, int offset, BpfRegister into)
-    {
-        _code.Move(R1, R10);
-        _code.Compute(BpfArithmetic.Add, R1, Scratch);
-        _code.Move(R2, width == BpfWidth.Eight ? sizeof(ulong) : sizeof(uint));
-        _code.Move(R3, from);
-        _code.Compute(BpfArithmetic.Add, R3, offset);
-        _code.Call(ReadKernelMemory);
-        _code.JumpIf(R0, BpfCondition.NotEqual, 0, _lost);
-        _code.Load(width, into, R10, Scratch);
-    }
+    private void ReadField(BpfWidth width, BpfRegister from, int offset, BpfRegister into) => _code.ReadKernel(width, into, from, offset, Scratch, _lost);
 
     private void Count(TrackerWord word, int amount)
     {

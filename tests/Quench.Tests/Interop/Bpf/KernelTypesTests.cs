@@ -15,6 +15,7 @@ public sealed class KernelTypesTests
     private const uint Pointer = 2;
     private const uint Prototype = 13;
     private const uint Int = 1;
+    private const uint Enum = 6;
 
     [Fact]
     public void Fields_are_found_by_name_inside_nameless_parts_and_along_a_path()
@@ -41,6 +42,17 @@ public sealed class KernelTypesTests
     public void A_tracepoint_tells_what_it_hands_over()
     {
         Assert.Equal(["request", "int"], Sample().Build().FindTracepoint("block_test"));
+    }
+
+    [Fact]
+    public void Structures_have_sizes_and_enumerations_values()
+    {
+        KernelTypes types = Sample().Build();
+        Assert.Equal(40, types.FindSize("request"));
+        Assert.Null(types.FindSize("nobody"));
+        Assert.Equal(6, types.FindEnumerator("flags", "HEAD"));
+        Assert.Null(types.FindEnumerator("flags", "nothing"));
+        Assert.Null(types.FindEnumerator("nobody", "HEAD"));
     }
 
     [Fact]
@@ -87,6 +99,7 @@ public sealed class KernelTypesTests
         list.Add(Prototype, "", 3, 0, [0, 0], [0, 7], [0, 1]);                                                                    // 9
         list.Add(Pointer, "", 0, 9);                                                                                              // 10
         list.Add(Typedef, "btf_trace_block_test", 0, 10);                                                                         // 11
+        list.Add(Enum, "flags", 2, 4, list.Value("LOCKED", 0), list.Value("HEAD", 6));                                            // 12
         return list;
     }
 
@@ -94,6 +107,8 @@ public sealed class KernelTypesTests
     {
         private readonly List<uint> _types = [];
         private readonly List<byte> _strings = [0];
+
+        public uint[] Value(string name, uint value) => [Text(name), value];
 
         public uint[] Member(string name, uint type, uint place) => [Text(name), type, place];
 
