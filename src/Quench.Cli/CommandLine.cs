@@ -67,6 +67,8 @@ internal static class CommandLine
             InspectCommand.Make(host),
             ActivityCommand.Make(host),
             VaultCommand.Make(host),
+            Commands.Writers.WritersCommand.Make(host),
+            ProvidersCommand.Make(host),
         };
 
     /// <summary>In the list of commands the first sentence of each is enough; its own help has the rest.</summary>

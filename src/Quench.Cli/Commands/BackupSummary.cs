@@ -12,7 +12,7 @@ namespace Quench.Cli.Commands;
 internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended, SnapshotTimes? Times)
 {
     /// <summary>Who wrote to the volume meanwhile; null when nobody asked.</summary>
-    public ActivitySummary? Writers { get; init; }
+    public ActivitySummary? WhoWrote { get; init; }
 
     /// <summary>Writes it: one JSON line, or words for people and the point's id on standard output.</summary>
     public void Write(CliHost host, bool json)
@@ -55,7 +55,8 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
         writer.WriteString("map_doubt", volume.MapDoubt);
         ScanText.WriteJson(writer, volume.Scan);
         TimesText.WriteJson(writer, Times);
-        WritersText.WriteJson(writer, Writers);
+        WritersText.WriteJson(writer, WhoWrote);
+        WriterRecordText.WriteJson(writer, Result.Point.Coordination);
         writer.WriteStartArray("warnings");
         foreach (CaptureWarning warning in Result.Warnings)
         {
@@ -85,9 +86,14 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
             host.Error.WriteLine($"  {line}");
         }
 
-        if (Writers is { } writers)
+        if (WhoWrote is { } writers)
         {
             host.Error.WriteLine($"  {WritersText.Words(writers)}");
+        }
+
+        foreach (string line in WriterRecordText.Words(Result.Point.Coordination))
+        {
+            host.Error.WriteLine($"  {line}");
         }
 
         if (volume.MapDoubt is { } doubt)
