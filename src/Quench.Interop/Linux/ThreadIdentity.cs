@@ -45,7 +45,8 @@ public static unsafe class ThreadIdentity
     private static void SetEffectiveUser(nint userId)
     {
         nint number = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? Arm64SetResUserId : SYS_setresuid;
-        if (LibC.syscall(number, Unchanged, (byte*)userId, (void*)Unchanged, 0) != 0)
+        void* unchanged = unchecked((void*)Unchanged);
+        if (LibC.syscall(number, Unchanged, (byte*)userId, unchanged, 0) != 0)
         {
             throw LinuxErrorException.FromLastError($"become user {userId}");
         }

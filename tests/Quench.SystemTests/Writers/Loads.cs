@@ -7,6 +7,8 @@ namespace Quench.SystemTests.Writers;
 /// <summary>A load on each server and each SQLite database of the place.</summary>
 internal sealed class Loads : IAsyncDisposable
 {
+    private const int LookMilliseconds = 5;
+
     private readonly List<LedgerLoad> _ledgers = [];
     private readonly List<SqliteWriter> _shells = [];
     private readonly List<(long Moment, long Journal, long Log)> _seen = []; // what the shells had acknowledged, from time to time
@@ -23,6 +25,20 @@ internal sealed class Loads : IAsyncDisposable
     internal static async Task<Loads> StartAsync(ServersOnOneVolume place)
     {
         Loads loads = new();
+        try
+        {
+            await loads.BeginAsync(place);
+            return loads;
+        }
+        catch
+        {
+            await loads.DisposeAsync();
+            throw;
+        }
+    }
+
+    private async Task BeginAsync(ServersOnOneVolume place)
+    {
         foreach (string database in (string[])[place.SqliteWithJournal, place.SqliteWithLog])
         {
             foreach (string suffix in (string[])["", "-wal", "-shm", "-journal"])
@@ -31,17 +47,16 @@ internal sealed class Loads : IAsyncDisposable
             }
         }
 
-        loads._shells.Add(SqliteWriter.Start(place.SqliteWithJournal, "delete"));
-        loads._shells.Add(SqliteWriter.Start(place.SqliteWithLog, "wal"));
+        _shells.Add(SqliteWriter.Start(place.SqliteWithJournal, "delete"));
+        _shells.Add(SqliteWriter.Start(place.SqliteWithLog, "wal"));
         foreach (TestServer server in place.Servers)
         {
             await server.ClearAsync();
-            loads._ledgers.Add(await LedgerLoad.StartAsync(server));
+            _ledgers.Add(await LedgerLoad.StartAsync(server));
         }
 
-        loads._look.Change(0, 5);
-        await loads.MoreAsync(1);
-        return loads;
+        _look.Change(0, LookMilliseconds);
+        await MoreAsync(1);
     }
 
     /// <summary>What the shells had acknowledged for certain before a moment.</summary>

@@ -24,7 +24,7 @@ internal sealed class PostgreSqlServer(string data, string run) : TestServer(dat
         Directory.CreateDirectory(Data);
         await OwnAsync(Data);
         await RunAsync(Programs + "initdb", "-D", Data, "-A", "peer", "-U", User, "-E", "UTF8", "--locale=C", "--wal-segsize=1", "--no-sync");
-        await File.WriteAllTextAsync(Path.Combine(Data, "pg_hba.conf"), "local all weak scram-sha-256\nlocal all all peer\n");
+        await File.WriteAllTextAsync(Path.Combine(Data, "pg_hba.conf"), "local all weak,able scram-sha-256\nlocal all all peer\n");
     }
 
     protected override IEnumerable<string> Command =>

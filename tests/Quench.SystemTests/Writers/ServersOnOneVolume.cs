@@ -1,4 +1,3 @@
-using Quench.Snapshots;
 using Quench.SystemTests.Harness;
 using Xunit;
 
@@ -15,6 +14,7 @@ public sealed class ServersOnOneVolume : IAsyncLifetime
     private readonly List<TestServer> _servers = [];
     private TempFolder? _folder;
     private LiveVolume? _volume;
+    private Task? _starting; // fails for every test when it has failed for one
 
     internal LiveVolume Volume => _volume!;
 
@@ -42,11 +42,11 @@ public sealed class ServersOnOneVolume : IAsyncLifetime
         Requires.LiveVolumes();
         Requires.Tool("setpriv", "mariadbd", "mariadb-install-db", "mariadb-check", "redis-server", "redis-check-aof", "redis-check-rdb", "sqlite3");
         Assert.SkipUnless(PostgreSqlServer.IsHere, "needs PostgreSQL");
-        if (_volume is not null)
-        {
-            return;
-        }
+        await (_starting ??= StartAllAsync());
+    }
 
+    private async Task StartAllAsync()
+    {
         _folder = new TempFolder("servers");
         OpenToAll(_folder.Path);
         _volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, VolumeBytes);

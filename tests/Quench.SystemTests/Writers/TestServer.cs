@@ -73,7 +73,7 @@ internal abstract class TestServer(string data, string run, string? user) : IAsy
     internal async Task StopAsync()
     {
         using CancellationTokenSource end = new(Limit);
-        await Tool.RunAsync("kill", "-INT", ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        await Tool.RunAsync("kill", "-TERM", ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture));
         await _process!.WaitForExitAsync(end.Token);
     }
 

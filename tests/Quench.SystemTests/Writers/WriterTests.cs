@@ -18,6 +18,8 @@ public sealed class WriterTests(ServersOnOneVolume place) : IClassFixture<Server
     private static readonly int s_rounds = Chance.Count("QUENCH_WRITER_ROUNDS", 1);
     private static readonly int s_kills = Chance.Count("QUENCH_WRITER_KILLS", 2);
 
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
     [Fact]
     public async Task A_copy_holds_what_was_acknowledged_before_the_instant_and_nothing_that_began_after()
     {
@@ -48,19 +50,19 @@ public sealed class WriterTests(ServersOnOneVolume place) : IClassFixture<Server
         for (int kill = 0; kill < s_kills; kill++)
         {
             using Process holder = StartHolder();
-            await holder.StandardOutput.ReadLineAsync(); // it begins
+            await holder.StandardOutput.ReadLineAsync(Stop); // it begins
             if (kill == 0)
             {
-                await holder.StandardOutput.ReadLineAsync(); // it holds
-                Assert.False(holder.HasExited, await holder.StandardError.ReadToEndAsync());
+                await holder.StandardOutput.ReadLineAsync(Stop); // it holds
+                Assert.False(holder.HasExited, await holder.StandardError.ReadToEndAsync(Stop));
             }
             else
             {
-                await Task.WhenAny(holder.WaitForExitAsync(), Task.Delay(chance.Next(400))); // any moment of its work
+                await Task.WhenAny(holder.WaitForExitAsync(Stop), Task.Delay(chance.Next(400), Stop)); // any moment of its work
             }
 
             holder.Kill();
-            await holder.WaitForExitAsync();
+            await holder.WaitForExitAsync(Stop);
             await loads.DemandAllGoOnAsync(s_letGo);
         }
 
@@ -87,14 +89,29 @@ public sealed class WriterTests(ServersOnOneVolume place) : IClassFixture<Server
         await place.PostgreSql.AskAsync("DROP ROLE IF EXISTS weak; CREATE ROLE weak LOGIN PASSWORD 'right'");
         await place.MariaDb.AskAsync("CREATE OR REPLACE USER weak@localhost IDENTIFIED BY 'right'");
         await using Loads loads = await Loads.StartAsync(place);
-        await File.WriteAllTextAsync(place.Folder["right"], "right\n", TestContext.Current.CancellationToken);
-        await File.WriteAllTextAsync(place.Folder["wrong"], "wrong\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(place.Folder["right"], "right\n", Stop);
+        await File.WriteAllTextAsync(place.Folder["wrong"], "wrong\n", Stop);
         Assert.Contains("password authentication failed", await RefusalAsync("PostgreSQL", place.PostgreSql.Data, "postgresql", "wrong"), StringComparison.Ordinal);
-        Assert.Contains("permission denied", await RefusalAsync("PostgreSQL", place.PostgreSql.Data, "postgresql", "right"), StringComparison.Ordinal);
+        Assert.Contains("data_directory", await RefusalAsync("PostgreSQL", place.PostgreSql.Data, "postgresql", "right"), StringComparison.Ordinal);
         Assert.Contains("Access denied for user", await RefusalAsync("MariaDB", place.MariaDb.Data, "mariadb", "wrong"), StringComparison.Ordinal);
         Assert.Contains("privilege", await RefusalAsync("MariaDB", place.MariaDb.Data, "mariadb", "right"), StringComparison.Ordinal);
         await loads.DemandAllGoOnAsync(s_letGo);
         await loads.StopAsync();
+    }
+
+    [Fact]
+    public async Task Few_rights_are_enough()
+    {
+        await place.StartAsync();
+        await place.PostgreSql.AskAsync("DROP ROLE IF EXISTS able; CREATE ROLE able LOGIN PASSWORD 'right'; GRANT pg_read_all_settings TO able");
+        await place.MariaDb.AskAsync("CREATE OR REPLACE USER able@localhost IDENTIFIED BY 'right'");
+        await place.MariaDb.AskAsync("GRANT RELOAD, PROCESS ON *.* TO able@localhost");
+        string right = place.Folder["right"];
+        await File.WriteAllTextAsync(right, "right\n", Stop);
+        (string, string)[] settings = [("postgresql.user", "able"), ("postgresql.password-file", right), ("mariadb.user", "able"), ("mariadb.password-file", right)];
+        await using WriterDrive drive = await WriterDrive.FindAsync(place.Volume.MountPoint, settings);
+        await drive.FreezeAsync(place.Volume.MountPoint, TimeSpan.FromSeconds(10));
+        Assert.All(await drive.ThawAsync(), answer => Assert.True(answer.Value.IsHeld, $"{answer.Key}: {answer.Value.Reason}"));
     }
 
     [Fact]
@@ -105,12 +122,12 @@ public sealed class WriterTests(ServersOnOneVolume place) : IClassFixture<Server
         await using RedisServer locked = new(data, place.Folder["rl"], appends: true, password: "secret");
         await locked.MakeAsync();
         await locked.StartAsync();
-        await File.WriteAllTextAsync(place.Folder["secret"], "secret\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(place.Folder["secret"], "secret\n", Stop);
         await using WriterDrive stranger = await WriterDrive.FindAsync(place.Volume.MountPoint);
-        WriterException refusal = await Assert.ThrowsAsync<WriterException>(() => stranger.Find("Redis", data).IdentifyAsync(CancellationToken.None).AsTask());
+        WriterException refusal = await Assert.ThrowsAsync<WriterException>(() => stranger.Find("Redis", data).IdentifyAsync(Stop).AsTask());
         Assert.Contains("NOAUTH", refusal.Message, StringComparison.Ordinal);
         await using WriterDrive friend = await WriterDrive.FindAsync(place.Volume.MountPoint, ("redis.password-file", place.Folder["secret"]));
-        Assert.Null((await friend.Find("Redis", data).IdentifyAsync(CancellationToken.None)).CannotHold);
+        Assert.Null((await friend.Find("Redis", data).IdentifyAsync(Stop)).CannotHold);
     }
 
     [Fact]
@@ -123,7 +140,7 @@ public sealed class WriterTests(ServersOnOneVolume place) : IClassFixture<Server
         try
         {
             await using WriterDrive drive = await WriterDrive.FindAsync(place.Volume.MountPoint);
-            WriterMetadata metadata = await drive.Find("PostgreSQL", place.PostgreSql.Data).IdentifyAsync(CancellationToken.None);
+            WriterMetadata metadata = await drive.Find("PostgreSQL", place.PostgreSql.Data).IdentifyAsync(Stop);
             Assert.Contains(elsewhere, metadata.CannotHold, StringComparison.Ordinal);
             Assert.Contains(metadata.Components.Single().Files, files => files.Folder == elsewhere);
         }
@@ -186,7 +203,7 @@ public sealed class WriterTests(ServersOnOneVolume place) : IClassFixture<Server
     {
         await using WriterDrive drive = await WriterDrive.FindAsync(
             place.Volume.MountPoint, ($"{source}.user", "weak"), ($"{source}.password-file", place.Folder[password]));
-        WriterException refusal = await Assert.ThrowsAsync<WriterException>(() => drive.Find(name, folder).IdentifyAsync(CancellationToken.None).AsTask());
+        WriterException refusal = await Assert.ThrowsAsync<WriterException>(() => drive.Find(name, folder).IdentifyAsync(Stop).AsTask());
         Assert.Equal(WriterError.NonRetryable, refusal.Error);
         return refusal.Message;
     }
