@@ -9,14 +9,16 @@ internal sealed class LedgerLoad : IAsyncDisposable
 {
     private const int Lanes = 3;
 
+    private readonly string _name;
     private readonly Lane[] _lanes;
     private readonly CancellationTokenSource _end = new();
-    private readonly Task _running;
+    private readonly Task[] _running;
 
-    private LedgerLoad(Lane[] lanes)
+    private LedgerLoad(string name, Lane[] lanes)
     {
+        _name = name;
         _lanes = lanes;
-        _running = Task.WhenAll(lanes.Select(lane => Task.Run(() => lane.RunAsync(_end.Token))));
+        _running = [.. lanes.Select(lane => Task.Run(() => lane.RunAsync(_end.Token)))];
     }
 
     internal static async Task<LedgerLoad> StartAsync(TestServer server)
@@ -27,20 +29,18 @@ internal sealed class LedgerLoad : IAsyncDisposable
             lanes[i] = new Lane(i, await server.ConnectAsync());
         }
 
-        return new LedgerLoad(lanes);
+        return new LedgerLoad(Path.GetFileName(server.Data), lanes);
     }
-
-    internal long Acknowledged => _lanes.Sum(lane => lane.Acknowledged);
 
     /// <summary>Until each lane has so many more.</summary>
     internal async Task MoreAsync(int count)
     {
         long[] goals = [.. _lanes.Select(lane => lane.Acknowledged + count)];
         await Wait.UntilAsync(
-            () => _running.IsFaulted || _lanes.Zip(goals).All(pair => pair.First.Acknowledged >= pair.Second), TestServer.Limit, $"{count} more transactions in each lane");
-        if (_running.IsFaulted)
+            () => _running.Any(lane => lane.IsFaulted) || _lanes.Zip(goals).All(pair => pair.First.Acknowledged >= pair.Second), TestServer.Limit, $"{count} more transactions in each lane of {_name}");
+        foreach (Task failed in _running.Where(lane => lane.IsFaulted))
         {
-            await _running;
+            await failed;
         }
     }
 
@@ -48,7 +48,7 @@ internal sealed class LedgerLoad : IAsyncDisposable
     internal async Task StopAsync()
     {
         await _end.CancelAsync();
-        await _running;
+        await Task.WhenAll(_running);
     }
 
     /// <summary>Demands what was acknowledged before the instant, nothing that began after it, and no gap.</summary>
@@ -75,7 +75,7 @@ internal sealed class LedgerLoad : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _end.CancelAsync();
-        await _running.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default); // a failure was the test's to see
+        await Task.WhenAll(_running).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default); // a failure was the test's to see
         _end.Dispose();
     }
 

@@ -20,6 +20,8 @@ internal sealed partial class MariaDbWriter(WriterIdentity identity, ServerProce
 
     private const string Position = "SELECT @@log_bin, @@gtid_binlog_pos";
 
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(5);
+
     private MariaDbClient? _client;
     private string? _position; // in the binary log, while commits were held
 
@@ -101,9 +103,28 @@ internal sealed partial class MariaDbWriter(WriterIdentity identity, ServerProce
         await client.QueryAsync("BACKUP STAGE BLOCK_DDL", cancellationToken);
         await client.QueryAsync("BACKUP STAGE BLOCK_COMMIT", cancellationToken);
         await client.QueryAsync("FLUSH NO_WRITE_TO_BINLOG ENGINE LOGS", cancellationToken);
+        await WaitUntilLoggedAsync(client, cancellationToken);
         string?[] position = (await client.QueryAsync(Position, cancellationToken))[0];
         _position = position[0] == "1" ? $"gtid_binlog_pos: {position[1]}\n" : null;
     }
+
+    /// <summary>
+    /// With innodb_flush_log_at_trx_commit = 0 the statement above does not flush the engine's log, although its name says so: then the server does it by itself, once a second, and that is
+    /// waited for.
+    /// </summary>
+    private async ValueTask WaitUntilLoggedAsync(MariaDbClient client, CancellationToken cancellationToken)
+    {
+        long committed = await LogPositionAsync(client, "Innodb_lsn_current", cancellationToken);
+        while (await LogPositionAsync(client, "Innodb_lsn_flushed", cancellationToken) < committed)
+        {
+            await Task.Delay(s_look, Clock, cancellationToken);
+        }
+    }
+
+    private static async ValueTask<long> LogPositionAsync(MariaDbClient client, string name, CancellationToken cancellationToken) =>
+        await client.QueryAsync($"SHOW GLOBAL STATUS LIKE '{name}'", cancellationToken) is [[_, { } value]] && long.TryParse(value, CultureInfo.InvariantCulture, out long position)
+            ? position
+            : throw new WriterException(WriterError.NonRetryable, $"the server does not say what is in its log ({name})");
 
     /// <summary>The server ends a backup only for the session that has begun it: its yes says that the lock was owned until now.</summary>
     /// <inheritdoc/>
