@@ -64,6 +64,8 @@ internal static class CommandLine
             ForgetCommand.Make(host),
             ServeCommand.Make(host),
             VaultCommand.Make(host),
+            Commands.Writers.WritersCommand.Make(host),
+            ProvidersCommand.Make(host),
         };
 
     /// <summary>In the list of commands the first sentence of each is enough; its own help has the rest.</summary>

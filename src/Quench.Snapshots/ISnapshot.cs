@@ -10,6 +10,9 @@ public enum SnapshotGrade
 
     /// <summary>The file system was flushed and frozen at the instant: clean metadata, no application was asked.</summary>
     FileSystem,
+
+    /// <summary>Besides, the applications on it held their writes over the instant, and confirmed it.</summary>
+    Application,
 }
 
 /// <summary>How full a snapshot's diff area is. Sizes are bytes of saved old blocks.</summary>

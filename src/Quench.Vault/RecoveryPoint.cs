@@ -19,6 +19,9 @@ public sealed record PointDraft
 
     /// <summary>Whatever else belongs to the point: documents of writers, versions, warnings.</summary>
     public IReadOnlyDictionary<string, string> Notes { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>How applications were held; null when none were asked.</summary>
+    public CoordinationRecord? Coordination { get; init; }
 }
 
 /// <summary>A committed recovery point: the volumes of one host at one moment. It depends on no other point. (docs/vault-format.md §9)</summary>
@@ -47,6 +50,9 @@ public sealed record RecoveryPoint
 
     /// <summary>Whatever else belongs to the point.</summary>
     public IReadOnlyDictionary<string, string> Notes { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>How applications were held; null when none were asked, and in points of programs that could not.</summary>
+    public CoordinationRecord? Coordination { get; init; }
 
     /// <summary>The committed points that this session saw and no other point it saw names: a missing one is an alarm.</summary>
     public IReadOnlyList<Guid> Previous { get; init; } = [];

@@ -4,6 +4,8 @@ using Quench.Cli.Output;
 using Quench.Imaging.Activity;
 using Quench.Imaging.Capture;
 using Quench.Imaging.Sources;
+using Quench.Snapshots.Coordination;
+using Quench.Snapshots.Coordination.Programs;
 using Quench.Snapshots.Providers.Filter;
 using Quench.Vault;
 
@@ -12,7 +14,7 @@ namespace Quench.Cli.Commands;
 /// <summary>quench backup: images a volume into the vault.</summary>
 internal sealed class BackupCommand
 {
-    private static readonly string[] s_grades = ["crash", "file-system"];
+    private static readonly string[] s_grades = ["crash", "file-system", "application"];
 
     private readonly CliHost _host;
     private readonly Argument<string> _source = new("SOURCE")
@@ -44,7 +46,7 @@ internal sealed class BackupCommand
     };
 
     private readonly Option<bool> _force = new("--force") { Description = "Image a file system that is not sound, as it is." };
-    private readonly Option<string?> _require = new("--require") { HelpName = "GRADE", Description = "End with exit code 3 if the point's grade is lower: crash or file-system." };
+    private readonly Option<string?> _require = new("--require") { HelpName = "GRADE", Description = "End with exit code 3 if the point's grade is lower: crash, file-system or application." };
     private readonly Option<string> _compression = new("--compression")
     {
         HelpName = "HOW",
@@ -54,6 +56,8 @@ internal sealed class BackupCommand
 
     private readonly Option<bool> _json = CommonOptions.Json();
     private readonly TakingOptions _taking = new();
+    private readonly WriterOptions _writers = new();
+    private readonly CommandOptions _commands = new();
     private readonly Option<bool> _freezeRoot = new("--freeze-root") { Description = "Image the machine's own root file system, which is frozen for a moment." };
     private readonly Option<bool> _noTrack = new("--no-track") { Description = "Leave no tracker in the kernel with a mounted device: its next backup reads everything." };
     private readonly Option<bool> _fullScan = new("--full-scan") { Description = "Read everything in use, whatever is known about what changed since the last point." };
@@ -82,6 +86,8 @@ internal sealed class BackupCommand
             backup._require, backup._json, backup._fullScan, backup._freezeRoot, backup._noTrack,
         };
         backup._taking.AddTo(command);
+        backup._writers.AddTo(command);
+        backup._commands.AddTo(command);
         command.Run(host, backup.RunAsync);
         return command;
     }
@@ -91,19 +97,27 @@ internal sealed class BackupCommand
     {
         ImagingSource source = SourceResolver.ForThisMachine.Resolve(parsed.GetValue(_source)!);
         SnapshotOptions options = OptionsFor(source, parsed);
+        OperationVolume volume = CoordinatedBackup.VolumeOf(source);
+        BackupCommands commands = _commands.For(parsed, volume, source, _host);
+        await using WriterCoordination? writers = CoordinatedBackup.AsksWriters(source, options) ? _writers.For(parsed, volume, _host.Clock) : null;
         await using OpenVault open = await OpenVault.OpenAsync(parsed, _vault, _host, cancellationToken);
         WarnOfVaultWithin(source, open);
-        await using SourceMoment moment = await SourceMoment.TakeAsync(source, options, _host.Clock, cancellationToken);
+        CoordinatedBackup backup = new(source, options, writers, commands, _host);
+        CaptureResult result = await backup.RunAsync(moment => ImageAsync(parsed, open, moment, source.Name, backup, cancellationToken), cancellationToken);
+        BackupSummary summary = new(result, _host.Clock.GetUtcNow(), backup.Times);
+        summary.Write(_host, parsed.GetValue(_json));
+        backup.WriteProblems();
+        return GradeText.IsAtLeast(result.Volume.Grade, parsed.GetValue(_require) ?? "crash") ? ExitCodes.Done : RefuseGrade(result.Volume.Grade, parsed);
+    }
+
+    private Task<CaptureResult> ImageAsync(ParseResult parsed, OpenVault open, SourceMoment moment, string name, CoordinatedBackup backup, CancellationToken cancellationToken)
+    {
         if (!parsed.GetValue(_force))
         {
             moment.DemandSound();
         }
 
-        CaptureResult result = await CaptureAsync(parsed, open, moment, source.Name, cancellationToken);
-        await moment.DisposeAsync(); // before the report, which says how long that took
-        BackupSummary summary = new(result, _host.Clock.GetUtcNow(), moment.Snapshot.Times);
-        summary.Write(_host, parsed.GetValue(_json));
-        return GradeText.IsAtLeast(result.Volume.Grade, parsed.GetValue(_require) ?? "crash") ? ExitCodes.Done : RefuseGrade(result.Volume.Grade, parsed);
+        return CaptureAsync(parsed, open, moment, name, backup, cancellationToken);
     }
 
     /// <summary>Said before and not after: it may be why the snapshot breaks.</summary>
@@ -158,7 +172,7 @@ internal sealed class BackupCommand
     }
 
     private async Task<CaptureResult> CaptureAsync(
-        ParseResult parsed, OpenVault open, SourceMoment moment, string name, CancellationToken cancellationToken)
+        ParseResult parsed, OpenVault open, SourceMoment moment, string name, CoordinatedBackup backup, CancellationToken cancellationToken)
     {
         ActivityMonitor activity = new(_host.Clock);
         await using ProgressDisplay display = new(_host, activity, parsed.GetValue(_json));
@@ -168,6 +182,8 @@ internal sealed class BackupCommand
             Prove = parsed.GetValue(_prove),
             Settings = new CaptureSettings { Compression = Enum.Parse<Compression>(parsed.GetValue(_compression)!, ignoreCase: true) },
             FullScan = parsed.GetValue(_fullScan),
+            Writers = backup.Writers,
+            Hooks = backup.HooksSoFar,
         };
         return await VolumeCapture.RunAsync(request, open.Vault, activity, _host.Clock, cancellationToken);
     }

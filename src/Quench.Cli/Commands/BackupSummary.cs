@@ -51,6 +51,7 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
         writer.WriteString("map_doubt", volume.MapDoubt);
         ScanText.WriteJson(writer, volume.Scan);
         TimesText.WriteJson(writer, Times);
+        WriterRecordText.WriteJson(writer, Result.Point.Coordination);
         writer.WriteStartArray("warnings");
         foreach (CaptureWarning warning in Result.Warnings)
         {
@@ -76,6 +77,11 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
         }
 
         foreach (string line in TimesText.Words(Times))
+        {
+            host.Error.WriteLine($"  {line}");
+        }
+
+        foreach (string line in WriterRecordText.Words(Result.Point.Coordination))
         {
             host.Error.WriteLine($"  {line}");
         }

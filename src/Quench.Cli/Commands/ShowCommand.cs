@@ -14,13 +14,18 @@ internal static class ShowCommand
         Argument<string> name = new("POINT") { Description = "The first digits of the point's id, or latest." };
         Option<string?> vault = CommonOptions.Vault();
         Option<bool> json = CommonOptions.Json();
-        Command command = new("show", HelpText.Of("show")) { name, vault, json };
+        Option<bool> documents = new("--documents") { Description = "Print the writer metadata document and the backup components document instead, as they are sealed in the point." };
+        Command command = new("show", HelpText.Of("show")) { name, vault, json, documents };
         command.Run(host, async (parsed, cancellationToken) =>
         {
             await using OpenVault open = await OpenVault.OpenAsync(parsed, vault, host, cancellationToken);
             RecoveryPoint point = await open.FindAsync(parsed.GetValue(name)!, cancellationToken);
             VaultChecks checks = await open.Vault.ReadChecksAsync(cancellationToken);
-            if (parsed.GetValue(json))
+            if (parsed.GetValue(documents))
+            {
+                WriteDocuments(host, point);
+            }
+            else if (parsed.GetValue(json))
             {
                 PointJson.WriteOne(host.Output, point, checks);
             }
@@ -54,6 +59,44 @@ internal static class ShowCommand
                 output.WriteLine($"{name,-14}{value}");
             }
         }
+
+        WriteCoordination(output, point.Coordination);
+    }
+
+    private static void WriteCoordination(TextWriter output, CoordinationRecord? coordination)
+    {
+        if (coordination is null)
+        {
+            return;
+        }
+
+        output.WriteLine();
+        foreach (string line in WriterRecordText.Words(coordination))
+        {
+            output.WriteLine(line);
+        }
+
+        foreach (WriterRecord writer in coordination.Writers)
+        {
+            output.WriteLine();
+            output.WriteLine($"writer        {writer.Name} {writer.Version}".TrimEnd());
+            foreach (string line in WriterRecordText.Details(writer))
+            {
+                output.WriteLine($"  {line}");
+            }
+        }
+    }
+
+    private static void WriteDocuments(CliHost host, RecoveryPoint point)
+    {
+        if (point.Coordination is not { ComponentsDocument.Length: > 0 } coordination)
+        {
+            host.Error.WriteLine($"point {point.ShortId} holds no documents: no application was asked when it was made");
+            return;
+        }
+
+        host.Output.WriteLine(coordination.MetadataDocument);
+        host.Output.WriteLine(coordination.ComponentsDocument);
     }
 
     private static IEnumerable<(string Name, string Value)> Facts(VolumeRecord volume)

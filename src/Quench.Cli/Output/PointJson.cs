@@ -55,6 +55,7 @@ internal static class PointJson
         }
 
         writer.WriteEndArray();
+        WriterRecordText.WriteJson(writer, point.Coordination);
         writer.WriteEndObject();
     }
 

@@ -1,5 +1,6 @@
 using Quench.FileSystems;
 using Quench.Snapshots;
+using Quench.Snapshots.Coordination;
 using Quench.Vault;
 
 namespace Quench.Imaging.Capture;
@@ -33,6 +34,12 @@ public sealed record CaptureRequest
 
     /// <summary>How to use the machine.</summary>
     public CaptureSettings Settings { get; init; } = new();
+
+    /// <summary>The applications that were held around the instant; null when none were asked. The caller disposes it.</summary>
+    public WriterCoordination? Writers { get; init; }
+
+    /// <summary>The user's commands that have been run when the point is committed.</summary>
+    public Func<IReadOnlyList<HookRecord>> Hooks { get; init; } = () => [];
 
     /// <summary>Chooses the sample that the record of changes is tested with: another one in each run.</summary>
     internal Random Chance { get; init; } = new();

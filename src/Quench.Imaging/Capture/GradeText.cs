@@ -5,8 +5,8 @@ namespace Quench.Imaging.Capture;
 /// <summary>Grades as points and scripts spell them.</summary>
 public static class GradeText
 {
-    /// <summary>The grade's word: "crash", "file-system".</summary>
-    public static string Of(SnapshotGrade grade) => grade == SnapshotGrade.FileSystem ? "file-system" : "crash";
+    /// <summary>The grade's word: "crash", "file-system", "application".</summary>
+    public static string Of(SnapshotGrade grade) => grade switch { SnapshotGrade.Application => "application", SnapshotGrade.FileSystem => "file-system", _ => "crash" };
 
     /// <summary>Whether a point of one grade is at least as quiet as another grade asks for. An unknown word is the lowest.</summary>
     public static bool IsAtLeast(string grade, string demanded) => Rank(grade) >= Rank(demanded);

@@ -204,6 +204,7 @@ public static class VolumeCapture
         activity.Begin(JobPhase.Finishing, 0);
         DiffAreaStatus status = await request.Snapshot.GetStatusAsync(cancellationToken);
         SnapshotTrouble.ThrowIfBroken(request.Snapshot, status, cause: null);
+        (volume, CoordinationRecord? coordination) = await CoordinationSeal.MakeAsync(request, volume, cancellationToken);
         SessionTotals totals = session.Totals;
         PointDraft draft = new()
         {
@@ -215,6 +216,7 @@ public static class VolumeCapture
             ],
             Tags = request.Tags,
             Notes = request.Notes,
+            Coordination = coordination,
         };
         watch.SealOrThrow();
         RecoveryPoint point = await session.CommitAsync(draft, cancellationToken);

@@ -81,7 +81,7 @@ public sealed class SourceMoment : IAsyncDisposable
         MountedVolume volume, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
     {
         IConvergingSnapshot snapshot = TrackedProvider.Start(
-            volume, new TrackedOptions { FreezeLimit = options.FreezeLimit, FreezeRoot = options.FreezeRoot, TracksChanges = options.TracksChanges }, clock);
+            volume, new TrackedOptions { FreezeLimit = options.FreezeLimit, FreezeRoot = options.FreezeRoot, TracksChanges = options.TracksChanges, Writers = options.Writers }, clock);
         try
         {
             return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, VolumeCondition.Running, cancellationToken));

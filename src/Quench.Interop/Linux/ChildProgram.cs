@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Runtime.InteropServices;
-using System.Text;
 using Microsoft.Win32.SafeHandles;
 
 namespace Quench.Interop.Linux;
@@ -31,8 +30,8 @@ public sealed unsafe class ChildProgram : IDisposable
     /// <param name="without">Variables of our environment that it does not get.</param>
     public ChildProgram(IReadOnlyList<string> words, IReadOnlyList<int> inherited, IReadOnlyCollection<string> without)
     {
-        _words = Strings(words);
-        _environment = Strings([.. Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Where(entry => !without.Contains((string)entry.Key)).Select(entry => $"{entry.Key}={entry.Value}")]);
+        _words = NativeStrings.Make(words);
+        _environment = NativeStrings.Make([.. Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().Where(entry => !without.Contains((string)entry.Key)).Select(entry => $"{entry.Key}={entry.Value}")]);
         _inherited = [.. inherited];
     }
 
@@ -93,31 +92,8 @@ public sealed unsafe class ChildProgram : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        Free(_words);
-        Free(_environment);
-    }
-
-    private static byte** Strings(IReadOnlyList<string> texts)
-    {
-        byte** strings = (byte**)NativeMemory.AllocZeroed((nuint)texts.Count + 1, (nuint)sizeof(byte*));
-        for (int index = 0; index < texts.Count; index++)
-        {
-            byte[] text = Encoding.UTF8.GetBytes(texts[index]);
-            strings[index] = (byte*)NativeMemory.AllocZeroed((nuint)text.Length + 1);
-            text.CopyTo(new Span<byte>(strings[index], text.Length));
-        }
-
-        return strings;
-    }
-
-    private static void Free(byte** strings)
-    {
-        for (byte** at = strings; *at != null; at++)
-        {
-            NativeMemory.Free(*at);
-        }
-
-        NativeMemory.Free(strings);
+        NativeStrings.Free(_words);
+        NativeStrings.Free(_environment);
     }
 
     private static void Check(int error)

@@ -35,6 +35,12 @@ public readonly record struct DeviceNumber(uint Major, uint Minor)
 public readonly record struct FileStatus(
     FileKind Kind, long Length, long AllocatedBytes, ulong Inode, DeviceNumber Device, DeviceNumber SpecialDevice)
 {
+    /// <summary>The user whose it is, by number.</summary>
+    public uint Owner { get; init; }
+
+    /// <summary>Who may do what: the lower twelve bits of its mode. (inode(7))</summary>
+    public int Permissions { get; init; }
+
     /// <summary>When its content was last changed, in nanoseconds since 1970; as fine as the kernel's clock for files, a few milliseconds.</summary>
     public long ModifiedNanoseconds { get; init; }
 

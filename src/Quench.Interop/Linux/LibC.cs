@@ -132,6 +132,27 @@ internal static unsafe partial class LibC
     [LibraryImport(Libraries.LibC, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int posix_spawn_file_actions_addopen(byte* actions, int fd, string path, int flags, uint mode);
 
+    [LibraryImport(Libraries.LibC, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int posix_spawn_file_actions_addchdir_np(byte* actions, string path);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int posix_spawnattr_init(byte* attributes);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int posix_spawnattr_destroy(byte* attributes);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int posix_spawnattr_setflags(byte* attributes, short flags);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int posix_spawnattr_setpgroup(byte* attributes, int group);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int posix_spawnattr_setsigdefault(byte* attributes, byte* signals);
+
+    [LibraryImport(Libraries.LibC)]
+    internal static partial int posix_spawnattr_setsigmask(byte* attributes, byte* signals);
+
     [LibraryImport(Libraries.LibC, SetLastError = true)]
     internal static partial int waitpid(int process, int* status, int options);
 
@@ -167,6 +188,7 @@ internal static unsafe partial class LibC
     internal struct Statx
     {
         [FieldOffset(0x00)] internal uint Mask;
+        [FieldOffset(0x14)] internal uint Owner;
         [FieldOffset(0x1C)] internal ushort Mode;
         [FieldOffset(0x20)] internal ulong Inode;
         [FieldOffset(0x28)] internal ulong Size;

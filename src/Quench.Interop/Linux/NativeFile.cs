@@ -246,6 +246,8 @@ public static unsafe partial class NativeFile
             kind, (long)status.Size, (long)status.Blocks * 512, status.Inode,
             new DeviceNumber(status.DevMajor, status.DevMinor), new DeviceNumber(status.RdevMajor, status.RdevMinor))
         {
+            Owner = status.Owner,
+            Permissions = status.Mode & 0xFFF,
             ModifiedNanoseconds = Nanoseconds(status.ModifiedSeconds, status.ModifiedNanoseconds),
             ChangedNanoseconds = Nanoseconds(status.ChangedSeconds, status.ChangedNanoseconds),
         };

@@ -15,6 +15,9 @@ public static unsafe class ProcessControl
     /// <summary>Whether the process runs as root.</summary>
     public static bool IsRoot => LibC.geteuid() == 0;
 
+    /// <summary>The user whose rights the process has, by number. (geteuid(2))</summary>
+    public static uint User => LibC.geteuid();
+
     /// <summary>The kernel's number of the calling thread, as in /proc/PID/task. (gettid(2))</summary>
     public static int ThreadNumber => LibC.gettid();
 

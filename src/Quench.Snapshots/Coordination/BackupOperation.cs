@@ -58,4 +58,7 @@ public sealed record WriterDocument(string Name, string? Path, string Text)
 {
     /// <summary>The longest text, in characters.</summary>
     public const int LongestText = 256 * 1024;
+
+    /// <summary>The most documents of one writer.</summary>
+    public const int MostOfOneWriter = 16;
 }

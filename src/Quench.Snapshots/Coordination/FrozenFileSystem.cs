@@ -65,6 +65,14 @@ public sealed class FrozenFileSystem : IDisposable
         }
     }
 
+    /// <summary>Writes a file system out while its writers go on, so that a freeze soon after has little left to write.</summary>
+    /// <param name="mountPoint">Where it is mounted.</param>
+    public static void WriteOut(string mountPoint)
+    {
+        using SafeFileHandle root = NativeFile.Open(mountPoint, OpenMode.ReadOnly | OpenMode.Directory);
+        WriteOut(root);
+    }
+
     /// <summary>
     /// Writes out, before the writers are held, what the freeze would otherwise write out while they wait. Writers go on meanwhile, so it is done
     /// again until there was little left.

@@ -27,6 +27,9 @@ public sealed record WriterReport
     /// <summary>True only when it confirmed, in time, that its writes were held over the instant, and nothing failed before.</summary>
     public bool WasHeld { get; init; }
 
+    /// <summary>It was held and has handed over what a restore needs: its components can be restored as the application left them.</summary>
+    public bool IsConsistent { get; init; }
+
     /// <summary>What it handed over for a restore.</summary>
     public IReadOnlyList<WriterDocument> Documents { get; init; } = [];
 }

@@ -96,7 +96,7 @@ public sealed class PointCopier(BackupVault source, BackupVault target, IProgres
             }
         }
 
-        PointDraft draft = new() { Host = point.Host, Instant = point.Instant, Volumes = volumes, Tags = point.Tags, Notes = origin.AddTo(point.Notes) };
+        PointDraft draft = new() { Host = point.Host, Instant = point.Instant, Volumes = volumes, Tags = point.Tags, Notes = origin.AddTo(point.Notes), Coordination = point.Coordination };
         RecoveryPoint copy = await session.CommitAsync(draft, cancellationToken);
         _there.Add(copy);
         return new CopiedPoint(point, copy, WasThere: false, readBytes, session.Totals);

@@ -41,6 +41,7 @@ internal static class PointCodec
             Volumes = draft.Volumes,
             Tags = draft.Tags,
             Notes = draft.Notes,
+            Coordination = draft.Coordination,
             Previous = previous,
             Generation = generation,
         };

@@ -98,6 +98,9 @@ public sealed record SnapshotOptions
     /// <summary>Whether the machine's own root may be frozen, when that is the volume.</summary>
     public bool FreezeRoot { get; init; }
 
+    /// <summary>The applications on the volume, held around the freeze; null to ask none. Not asked when nothing is frozen: what they wrote may not be on the disk then.</summary>
+    public Coordination.IApplicationWriters? Writers { get; init; }
+
     /// <summary>Whether a tracker stays with a mounted device after the backup; not looked at for an attached volume, which is attached with tracking or without.</summary>
     public bool TracksChanges { get; init; } = true;
 }

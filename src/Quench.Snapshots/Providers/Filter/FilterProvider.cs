@@ -29,6 +29,12 @@ public static class FilterProvider
             TakenSnapshot taken = await TakeInTimeAsync(volume, options, search, clock, cancellationToken);
             try
             {
+                if (taken.Verdict == InstantVerdict.TryAgain)
+                {
+                    await taken.Snapshot.DisposeAsync();
+                    continue;
+                }
+
                 if (search is null)
                 {
                     return taken.Snapshot;
@@ -60,7 +66,8 @@ public static class FilterProvider
         {
             Task<TakenSnapshot> taking = Task.Run(() => TakeAsync(volume, client, options with { TakeLimit = limit }, search, clock, cancellationToken), CancellationToken.None);
             using CancellationTokenSource inTime = new();
-            if (await Task.WhenAny(taking, Task.Delay(limit, clock, inTime.Token)) != taking)
+            TimeSpan withWriters = options.Freeze && volume.MountPoint is not null && options.Writers is { } writers ? limit + writers.LongestHold : limit;
+            if (await Task.WhenAny(taking, Task.Delay(withWriters, clock, inTime.Token)) != taking)
             {
                 _ = DiscardAsync(taking);
                 throw TookTooLong(volume, limit);
@@ -113,7 +120,7 @@ public static class FilterProvider
         TimeSpan limit = options.TakeLimit < s_drainLimit ? options.TakeLimit : s_drainLimit;
         ControlReply activated = Activate(client, limit);
         bool slipped = search is not null && activated.WriteCount != search.WritesBefore;
-        return new TakenSnapshot(new FilterSnapshot(volume, client, activated.Path!, clock.GetUtcNow(), SnapshotGrade.Crash, null), slipped);
+        return new TakenSnapshot(new FilterSnapshot(volume, client, activated.Path!, clock.GetUtcNow(), SnapshotGrade.Crash, null), slipped, InstantVerdict.Keep);
     }
 
     private static async Task<TakenSnapshot> TakeFrozenAsync(
@@ -122,20 +129,25 @@ public static class FilterProvider
         using ThawGuard guard = await ThawGuard.StartAsync(mountPoint, cancellationToken);
         client.Ask(new ControlRequest { Op = "ping" }); // the way to the worker is compiled before the file system is frozen
         cancellationToken.ThrowIfCancellationRequested();
-        ControlReply activated;
-        DateTimeOffset instant;
-        TimeSpan frozenFor;
-        bool slipped;
-        using (FrozenFileSystem frozen = FrozenFileSystem.Freeze(mountPoint, guard, options.FreezeLimit))
-        {
-            long writes = search is null ? 0 : client.Ask(new ControlRequest { Op = "ping" }).WriteCount; // the freeze's own writes have been counted by now
-            activated = Activate(client, options.FreezeLimit);
-            instant = clock.GetUtcNow();
-            slipped = search is not null && activated.WriteCount != writes;
-            frozenFor = frozen.Thaw();
-        }
-
-        return new TakenSnapshot(new FilterSnapshot(volume, client, activated.Path!, instant, SnapshotGrade.FileSystem, frozenFor), slipped);
+        ControlReply? activated = null;
+        DateTimeOffset instant = default;
+        TimeSpan frozenFor = default;
+        bool slipped = false;
+        InstantVerdict verdict = await HeldInstant.TakeAsync(
+            options.Writers,
+            mountPoint,
+            () =>
+            {
+                using FrozenFileSystem frozen = FrozenFileSystem.Freeze(mountPoint, guard, options.FreezeLimit);
+                long writes = search is null ? 0 : client.Ask(new ControlRequest { Op = "ping" }).WriteCount; // the freeze's own writes have been counted by now
+                activated = Activate(client, options.FreezeLimit);
+                instant = clock.GetUtcNow();
+                slipped = search is not null && activated.WriteCount != writes;
+                frozenFor = frozen.Thaw();
+                return ValueTask.FromResult(true);
+            },
+            cancellationToken);
+        return new TakenSnapshot(new FilterSnapshot(volume, client, activated!.Path!, instant, SnapshotGrade.FileSystem, frozenFor), slipped, verdict);
     }
 
     private static ControlReply Activate(ControlClient client, TimeSpan limit) =>
@@ -150,8 +162,8 @@ public static class FilterProvider
         CanRetry = true,
     };
 
-    /// <summary>A snapshot, and whether a write came between the pause that was found, or the freeze, and its instant.</summary>
-    private sealed record TakenSnapshot(FilterSnapshot Snapshot, bool Slipped);
+    /// <summary>A snapshot, whether a write came between the pause that was found, or the freeze, and its instant, and what the applications say to it.</summary>
+    private sealed record TakenSnapshot(FilterSnapshot Snapshot, bool Slipped, InstantVerdict Verdict);
 
     private static ControlRequest Preparation(AttachedVolume volume, SnapshotOptions options)
     {

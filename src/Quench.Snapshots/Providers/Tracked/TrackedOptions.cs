@@ -12,6 +12,9 @@ public sealed record TrackedOptions
     /// <summary>Whether a tracker stays in the kernel after the backup, so that the next one reads only what changed.</summary>
     public bool TracksChanges { get; init; } = true;
 
+    /// <summary>The applications on the volume, held around the freeze; null to ask none.</summary>
+    public Coordination.IApplicationWriters? Writers { get; init; }
+
     /// <summary>When passes end; tests make it smaller.</summary>
     internal ConvergenceLimits Limits { get; init; } = new();
 }

@@ -106,22 +106,28 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
         _guard = null;
         using ThawGuard guard = await starting;
         cancellationToken.ThrowIfCancellationRequested();
-        bool isWhole;
-        DateTimeOffset instant;
-        TimeSpan heldFor;
-        using (FrozenFileSystem frozen = FrozenFileSystem.Freeze(_volume.MountPoint, guard, _options.FreezeLimit))
+        bool isWhole = false;
+        DateTimeOffset instant = default;
+        TimeSpan heldFor = default;
+        InstantVerdict verdict = await HeldInstant.TakeAsync(
+            _options.Writers,
+            _volume.MountPoint,
+            async () =>
+            {
+                using FrozenFileSystem frozen = FrozenFileSystem.Freeze(_volume.MountPoint, guard, _options.FreezeLimit);
+                instant = _clock.GetUtcNow();
+                isWhole = await CopyRestAsync(_rest, choose);
+                heldFor = frozen.Thaw();
+                return isWhole;
+            },
+            cancellationToken);
+        if (!isWhole || verdict == InstantVerdict.TryAgain)
         {
-            instant = _clock.GetUtcNow();
-            isWhole = await CopyRestAsync(_rest, choose);
-            heldFor = frozen.Thaw();
+            return false;
         }
 
-        if (isWhole)
-        {
-            (Instant, Grade, FreezeTime) = (instant, SnapshotGrade.FileSystem, heldFor);
-        }
-
-        return isWhole;
+        (Instant, Grade, FreezeTime) = (instant, SnapshotGrade.FileSystem, heldFor);
+        return true;
     }
 
     /// <remarks>Only after the first <see cref="TakeChangesAsync"/>: what is written after that is told by the next.</remarks>

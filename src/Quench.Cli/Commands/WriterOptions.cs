@@ -1,0 +1,94 @@
+using System.CommandLine;
+using Quench.Snapshots.Coordination;
+using Quench.Snapshots.Coordination.Remote;
+using Quench.Snapshots.Coordination.Writers;
+
+namespace Quench.Cli.Commands;
+
+/// <summary>The options that say which applications are held, where they are looked for, and how long that may last.</summary>
+internal sealed class WriterOptions
+{
+    private readonly Option<bool> _none = new("--no-writers") { Description = "Ask no application to hold its writes: the point is of file-system grade at best." };
+    private readonly Option<string[]> _components = new("--component")
+    {
+        HelpName = "NAME",
+        Description = "Ask only these: a writer's name, or writer/component. May be given several times. What is not asked for keeps the volume below application grade.",
+    };
+
+    private readonly Option<string[]> _settings = new("--writer-option") { HelpName = "NAME=VALUE", Description = "A setting of a writer, such as postgresql.socket=/run/postgresql; may be given several times. Never a password: name the file that it lies in." };
+    private readonly Option<string> _folder = new("--writer-folder") { HelpName = "FOLDER", Description = "Where writer programs lie.", DefaultValueFactory = _ => ProgramWriters.DefaultFolder };
+    private readonly Option<string> _sockets = new("--writer-sockets") { HelpName = "FOLDER", Description = "Where running writers listen.", DefaultValueFactory = _ => RegisteredWriters.DefaultFolder };
+    private readonly Option<double> _writers = Seconds("--writer-limit", "How long applications may be held: 0.2 to 60 seconds.", 20, 0.2, 60);
+    private readonly Option<double> _provider = Seconds("--provider-limit", "How long the snapshot may take while they are held: 0.1 to 10 seconds, and less than --writer-limit.", 5, 0.1, 10);
+    private readonly Option<bool> _truncate = new("--truncate-logs") { Description = "Let applications truncate logs that this point holds, once it is stored. Without it the backup leaves no trace in them." };
+
+    /// <summary>Gives a command those options that matter wherever writers are spoken to.</summary>
+    public void AddSearchTo(Command command)
+    {
+        foreach (Option option in (Option[])[_settings, _folder, _sockets, _writers, _provider])
+        {
+            command.Add(option);
+        }
+
+        _settings.Validators.Add(given =>
+        {
+            if (given.GetValue(_settings) is { } words && words.Any(word => word.IndexOf('=', StringComparison.Ordinal) < 1))
+            {
+                given.AddError("--writer-option is a name, an equals sign and a value: postgresql.socket=/run/postgresql");
+            }
+        });
+        command.Validators.Add(given =>
+        {
+            if (given.GetValue(_provider) >= given.GetValue(_writers))
+            {
+                given.AddError("--provider-limit must be less than --writer-limit");
+            }
+        });
+    }
+
+    /// <summary>Gives a command all of them.</summary>
+    public void AddTo(Command command)
+    {
+        AddSearchTo(command);
+        foreach (Option option in (Option[])[_none, _components, _truncate])
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <summary>The applications of a backup; null when none are to be asked.</summary>
+    public WriterCoordination? For(ParseResult parsed, OperationVolume volume, TimeProvider clock) =>
+        parsed.GetValue(_none) ? null : For(parsed, [volume], clock, new Wishes(parsed.GetValue(_components), parsed.GetValue(_truncate), Retries: 1));
+
+    /// <summary>The applications on some volumes, for a look or a test.</summary>
+    public WriterCoordination For(ParseResult parsed, IReadOnlyList<OperationVolume> volumes, IReadOnlyList<string>? components, TimeProvider clock) =>
+        For(parsed, volumes, clock, new Wishes(components, Truncates: false, Retries: 0));
+
+    private WriterCoordination For(ParseResult parsed, IReadOnlyList<OperationVolume> volumes, TimeProvider clock, Wishes wishes) => new(
+        new CoordinationOptions
+        {
+            Volumes = volumes,
+            Sources = [.. BuiltInWriters.All, new RegisteredWriters(parsed.GetValue(_sockets)!), new ProgramWriters(parsed.GetValue(_folder)!)],
+            Settings = new WriterSettings((parsed.GetValue(_settings) ?? []).Select(word => word.Split('=', 2)).ToLookup(pair => pair[0], pair => pair[1]).ToDictionary(pair => pair.Key, pair => pair.Last())),
+            Limits = new CoordinationLimits { Writers = TimeSpan.FromSeconds(parsed.GetValue(_writers)), Provider = TimeSpan.FromSeconds(parsed.GetValue(_provider)) },
+            Components = wishes.Components is { Count: > 0 } some ? some : null,
+            Kind = wishes.Truncates ? BackupKind.Full : BackupKind.Copy,
+            Retries = wishes.Retries,
+        },
+        clock);
+
+    private static Option<double> Seconds(string name, string description, double value, double least, double most)
+    {
+        Option<double> option = new(name) { HelpName = "SECONDS", Description = description, DefaultValueFactory = _ => value };
+        option.Validators.Add(given =>
+        {
+            if (given.GetValueOrDefault<double>() is var seconds && !(seconds >= least && seconds <= most))
+            {
+                given.AddError(FormattableString.Invariant($"{name} is a number of seconds from {least} to {most}"));
+            }
+        });
+        return option;
+    }
+
+    private sealed record Wishes(IReadOnlyList<string>? Components, bool Truncates, int Retries);
+}

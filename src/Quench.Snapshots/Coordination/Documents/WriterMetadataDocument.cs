@@ -1,0 +1,75 @@
+using System.Xml;
+
+namespace Quench.Snapshots.Coordination.Documents;
+
+/// <summary>What the writers said about themselves, as XML: names, components, files to include and exclude, how to restore. (docs/schemas/writer-metadata.xsd)</summary>
+public static class WriterMetadataDocument
+{
+    /// <summary>The namespace of version 1.</summary>
+    public const string Namespace = "urn:quench:writer-metadata:1";
+
+    /// <summary>Writes the document.</summary>
+    /// <param name="writers">Those that said who they are are in it; the others are in the backup components document alone.</param>
+    public static string Write(IReadOnlyList<WriterReport> writers) => XmlText.Write("writer-metadata", Namespace, xml =>
+    {
+        foreach (WriterReport writer in writers)
+        {
+            if (writer.Metadata is { } metadata)
+            {
+                Write(xml, writer.Identity, metadata);
+            }
+        }
+    });
+
+    private static void Write(XmlWriter xml, WriterIdentity identity, WriterMetadata metadata)
+    {
+        xml.WriteStartElement("writer");
+        XmlText.WriteIdentity(xml, identity);
+        xml.WriteAttributeString("level", XmlText.NameOf(metadata.Level));
+        XmlText.WriteOptional(xml, "version", metadata.Version);
+        xml.WriteElementString("method", XmlText.Clean(metadata.Method));
+        if (metadata.CannotHold is { } why)
+        {
+            xml.WriteElementString("cannot-hold", XmlText.Clean(why));
+        }
+
+        foreach (WriterComponent component in metadata.Components)
+        {
+            Write(xml, component);
+        }
+
+        xml.WriteEndElement();
+    }
+
+    private static void Write(XmlWriter xml, WriterComponent component)
+    {
+        xml.WriteStartElement("component");
+        XmlText.WriteAttribute(xml, "name", component.Name);
+        XmlText.WriteOptional(xml, "caption", component.Caption);
+        xml.WriteAttributeString("kind", XmlText.NameOf(component.Kind));
+        foreach (ComponentFiles files in component.Files)
+        {
+            Write(xml, "files", files);
+        }
+
+        foreach (ComponentFiles files in component.Excluded)
+        {
+            Write(xml, "excluded", files);
+        }
+
+        xml.WriteStartElement("restore");
+        xml.WriteAttributeString("method", XmlText.NameOf(component.Restore));
+        xml.WriteString(XmlText.Clean(component.RestoreNote));
+        xml.WriteEndElement();
+        xml.WriteEndElement();
+    }
+
+    private static void Write(XmlWriter xml, string element, ComponentFiles files)
+    {
+        xml.WriteStartElement(element);
+        XmlText.WriteAttribute(xml, "folder", files.Folder);
+        XmlText.WriteAttribute(xml, "pattern", files.Pattern);
+        xml.WriteAttributeString("recursive", files.IsRecursive ? "true" : "false");
+        xml.WriteEndElement();
+    }
+}
