@@ -8,6 +8,9 @@ namespace Quench.Cli.Commands;
 /// <summary>The options that say which applications are held, where they are looked for, and how long that may last.</summary>
 internal sealed class WriterOptions
 {
+    private const double DefaultWriters = 20;
+    private const double DefaultProvider = 5;
+
     private readonly Option<bool> _none = new("--no-writers") { Description = "Ask no application to hold its writes: the point is of file-system grade at best." };
     private readonly Option<string[]> _components = new("--component")
     {
@@ -18,8 +21,8 @@ internal sealed class WriterOptions
     private readonly Option<string[]> _settings = new("--writer-option") { HelpName = "NAME=VALUE", Description = "A setting of a writer, such as postgresql.socket=/run/postgresql; may be given several times. Never a password: name the file that it lies in." };
     private readonly Option<string> _folder = new("--writer-folder") { HelpName = "FOLDER", Description = "Where writer programs lie.", DefaultValueFactory = _ => ProgramWriters.DefaultFolder };
     private readonly Option<string> _sockets = new("--writer-sockets") { HelpName = "FOLDER", Description = "Where running writers listen.", DefaultValueFactory = _ => RegisteredWriters.DefaultFolder };
-    private readonly Option<double> _writers = Seconds("--writer-limit", "How long applications may be held: 0.2 to 60 seconds.", 20, 0.2, 60);
-    private readonly Option<double> _provider = Seconds("--provider-limit", "How long the snapshot may take while they are held: 0.1 to 10 seconds, and less than --writer-limit.", 5, 0.1, 10);
+    private readonly Option<double?> _writers = Seconds("--writer-limit", $"How long applications may be held: 0.2 to 60, {DefaultWriters:0} when not given.", 0.2, 60);
+    private readonly Option<double?> _provider = Seconds("--provider-limit", $"How long the snapshot may take while they are held: 0.1 to 10, {DefaultProvider:0} when not given, and less than --writer-limit.", 0.1, 10);
     private readonly Option<bool> _truncate = new("--truncate-logs") { Description = "Let applications truncate logs that this point holds, once it is stored. Without it the backup leaves no trace in them." };
 
     /// <summary>Gives a command those options that matter wherever writers are spoken to.</summary>
@@ -39,7 +42,7 @@ internal sealed class WriterOptions
         });
         command.Validators.Add(given =>
         {
-            if (given.GetValue(_provider) >= given.GetValue(_writers))
+            if ((given.GetValue(_provider) ?? DefaultProvider) >= (given.GetValue(_writers) ?? DefaultWriters))
             {
                 given.AddError("--provider-limit must be less than --writer-limit");
             }
@@ -70,19 +73,19 @@ internal sealed class WriterOptions
             Volumes = volumes,
             Sources = [.. BuiltInWriters.All, new RegisteredWriters(parsed.GetValue(_sockets)!), new ProgramWriters(parsed.GetValue(_folder)!)],
             Settings = new WriterSettings((parsed.GetValue(_settings) ?? []).Select(word => word.Split('=', 2)).ToLookup(pair => pair[0], pair => pair[1]).ToDictionary(pair => pair.Key, pair => pair.Last())),
-            Limits = new CoordinationLimits { Writers = TimeSpan.FromSeconds(parsed.GetValue(_writers)), Provider = TimeSpan.FromSeconds(parsed.GetValue(_provider)) },
+            Limits = new CoordinationLimits { Writers = TimeSpan.FromSeconds(parsed.GetValue(_writers) ?? DefaultWriters), Provider = TimeSpan.FromSeconds(parsed.GetValue(_provider) ?? DefaultProvider) },
             Components = wishes.Components is { Count: > 0 } some ? some : null,
             Kind = wishes.Truncates ? BackupKind.Full : BackupKind.Copy,
             Retries = wishes.Retries,
         },
         clock);
 
-    private static Option<double> Seconds(string name, string description, double value, double least, double most)
+    private static Option<double?> Seconds(string name, string description, double least, double most)
     {
-        Option<double> option = new(name) { HelpName = "SECONDS", Description = description, DefaultValueFactory = _ => value };
+        Option<double?> option = new(name) { HelpName = "SECONDS", Description = description };
         option.Validators.Add(given =>
         {
-            if (given.GetValueOrDefault<double>() is var seconds && !(seconds >= least && seconds <= most))
+            if (given.GetValueOrDefault<double?>() is { } seconds && !(seconds >= least && seconds <= most))
             {
                 given.AddError(FormattableString.Invariant($"{name} is a number of seconds from {least} to {most}"));
             }

@@ -27,7 +27,7 @@ public sealed class CoordinationKillTests
         using TempFolder folder = new("coordination-kills");
         QuenchCli cli = await QuenchCli.WithNewVaultAsync(folder["vault"]);
         await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, 64L << 20);
-        WriterProgram writer = new(folder, Path.Combine(volume.MountPoint, "data"));
+        WriterProgram writer = new(folder, Path.Combine(volume.MountPoint, "data"), "if event == 'thaw': time.sleep(0.1)", lingerSeconds: "0.15");
         List<double> waits = [];
         for (int kill = 0; kill < kills; kill++)
         {
@@ -36,9 +36,9 @@ public sealed class CoordinationKillTests
             await Wait.UntilAsync(() => File.Exists(writer.Mark) || backup.HasExited, TimeSpan.FromSeconds(60), "the writer holds");
             Assert.False(backup.HasExited, $"kill {kill}: the backup ended before the writer held");
             long since = Stopwatch.GetTimestamp();
-            await KillAsync(kill % 3, volume, writer, backup, TimeSpan.FromMilliseconds(chance.Next(0, 40)));
+            await KillAsync(kill % 3, volume, writer, backup, TimeSpan.FromMilliseconds(chance.Next(0, 250)));
             await writer.WaitUntilFreeAsync();
-            await Task.Run(() => VolumeLife.WriteThrough(volume.MountPoint)).WaitAsync(TimeSpan.FromSeconds(60));
+            await Task.Run(() => VolumeLife.WriteThrough(volume.MountPoint), TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
             waits.Add(Stopwatch.GetElapsedTime(since).TotalMilliseconds);
             await backup.EndAsync(TimeSpan.FromSeconds(60));
         }

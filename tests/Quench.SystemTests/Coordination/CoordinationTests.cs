@@ -21,7 +21,7 @@ public sealed class CoordinationTests
         WriterProgram writer = new(folder, Path.Combine(volume.MountPoint, "data"));
         JsonElement summary = await cli.BackupAsync(volume.Name, "--writer-folder", writer.Folder, "--require", "application");
         Assert.Equal("application", summary.GetProperty("grade").GetString());
-        Assert.True(writer.IsFree());
+        Assert.True(await writer.IsFreeAsync());
         string point = summary.GetProperty("point").GetString()!;
         ProcessResult shown = await cli.RunAsync("show", point, "--json");
         JsonElement sealedWriter = JsonDocument.Parse(shown.Output).RootElement.GetProperty("coordination").GetProperty("writers")[0];
@@ -52,7 +52,7 @@ public sealed class CoordinationTests
         Assert.True(result.ExitCode == 3, result.ToString());
         Assert.Contains("file-system grade", result.Error, StringComparison.Ordinal);
         Assert.Contains(why, result.Error, StringComparison.Ordinal);
-        Assert.True(writer.IsFree());
+        Assert.True(await writer.IsFreeAsync());
         Assert.Equal(1, await cli.CountPointsAsync());
     }
 

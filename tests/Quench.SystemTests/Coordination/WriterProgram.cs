@@ -14,15 +14,16 @@ internal sealed class WriterProgram
     /// <summary>Installs it.</summary>
     /// <param name="folder">Where the program lies; not on the volume.</param>
     /// <param name="data">The application's folder, on the volume.</param>
-    /// <param name="twist">Python that is run at each event, before it is handled: may look at `event`, sleep, raise Failed, or change `answer_extra`.</param>
-    internal WriterProgram(TempFolder folder, string data, string twist = "pass")
+    /// <param name="twist">Python that is run at each event, before it is handled: may look at `event`, sleep or raise Failed.</param>
+    /// <param name="lingerSeconds">How long it waits before it answers a freeze; it holds by then.</param>
+    internal WriterProgram(TempFolder folder, string data, string twist = "pass", string lingerSeconds = "0")
     {
         (_folder, _data) = (folder, data);
         Directory.CreateDirectory(data);
         File.WriteAllText(Path.Combine(data, "lock"), "");
         Folder = folder.MakeFolder("writers");
         string path = Path.Combine(Folder, "test-writer");
-        File.WriteAllText(path, Text.Replace("TWIST", twist, StringComparison.Ordinal).Replace("DATA", data, StringComparison.Ordinal).Replace("MARK", Mark, StringComparison.Ordinal));
+        File.WriteAllText(path, Text.Replace("TWIST", twist, StringComparison.Ordinal).Replace("DATA", data, StringComparison.Ordinal).Replace("MARK", Mark, StringComparison.Ordinal).Replace("LINGER", lingerSeconds, StringComparison.Ordinal));
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
     }
 
@@ -33,7 +34,7 @@ internal sealed class WriterProgram
     internal string Mark => _folder["mark"];
 
     /// <summary>Whether the application could write now.</summary>
-    internal bool IsFree() => Tool.RunAsync("flock", "--nonblock", Path.Combine(_data, "lock"), "true").GetAwaiter().GetResult().ExitCode == 0;
+    internal async Task<bool> IsFreeAsync() => (await Tool.TryRunAsync("flock", "--nonblock", Path.Combine(_data, "lock"), "true")).ExitCode == 0;
 
     /// <summary>Waits until the application can write.</summary>
     internal Task WaitUntilFreeAsync() => Tool.RunAsync("flock", Path.Combine(_data, "lock"), "true");
@@ -56,6 +57,7 @@ internal sealed class WriterProgram
                     fcntl.flock(lock, fcntl.LOCK_EX)
                     mark = os.open("MARK.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC); os.write(mark, str(os.getpid()).encode()); os.close(mark)
                     os.rename("MARK.new", "MARK")
+                    time.sleep(LINGER)
                 elif event == "thaw":
                     os.close(lock); lock = None
                     answer["held"] = True

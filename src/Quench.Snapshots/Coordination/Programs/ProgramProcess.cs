@@ -79,7 +79,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
     /// <param name="cancellationToken">Its time is over.</param>
     public async Task<ProgramEnd> WaitAsync(CancellationToken cancellationToken)
     {
-        ChildEnd? end = await Task.Run(() => WaitForEnd(() => cancellationToken.IsCancellationRequested), CancellationToken.None);
+        ChildEnd? end = await OnItsOwnThread(() => WaitForEnd(() => cancellationToken.IsCancellationRequested));
         bool wasKilled = end is null;
         end = await EndGroupAsync() ?? end;
         await _draining;
@@ -88,7 +88,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
     /// <summary>Ends it and everybody in its group.</summary>
     /// <returns>How the program itself ended; null when it could not even be killed.</returns>
-    public Task<ChildEnd?> EndGroupAsync() => Task.Run(() =>
+    public Task<ChildEnd?> EndGroupAsync() => OnItsOwnThread(() =>
     {
         // A leader that is not reaped yet counts as there, so it is asked for first.
         ChildEnd? end = _program.TryReap();
@@ -139,7 +139,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
-    private Task DrainAsync(System.Runtime.InteropServices.SafeHandle pipe, Func<ReadOnlyMemory<byte>, bool>? takes) => Task.Run(() =>
+    private Task DrainAsync(System.Runtime.InteropServices.SafeHandle pipe, Func<ReadOnlyMemory<byte>, bool>? takes) => OnItsOwnThread<object?>(() =>
     {
         byte[] buffer = new byte[16 * 1024];
         bool isHeard = true;
@@ -149,13 +149,13 @@ internal sealed class ProgramProcess : IAsyncDisposable
             bool isReady = ProcessControl.WaitReadable((int)pipe.DangerousGetHandle(), LookMilliseconds * 5);
             if (!isReady && _isOver)
             {
-                return; // a process that left the group still holds the pipe: nobody waits for it
+                return null; // a process that left the group still holds the pipe: nobody waits for it
             }
 
             int count = isReady ? NativeFile.ReadAvailable(file, buffer) : -1;
             if (count == 0)
             {
-                return;
+                return null;
             }
 
             if (count > 0 && takes is null)
@@ -169,10 +169,13 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
             if (count > 0 && _isOver && (takes is not null || IsFull))
             {
-                return; // a process that left the group writes on for ever
+                return null; // a process that left the group writes on for ever
             }
         }
     });
+
+    /// <summary>Each of these waits for as long as the program likes: the pool's threads are for others, and the time at which a group must be gone does not wait for one of them.</summary>
+    private static Task<T> OnItsOwnThread<T>(Func<T> work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private bool IsFull
     {

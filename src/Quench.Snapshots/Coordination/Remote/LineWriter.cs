@@ -14,6 +14,8 @@ internal sealed class LineWriter : IRemoteWriter
 
     private static readonly Guid s_unknown = new("5c1d7a58-0f0e-49e5-8a55-0d6f0c1d9c02");
 
+    private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(1);
+
     private readonly ILineConnection _connection;
     private readonly TaskCompletionSource<string> _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim _sending = new(1);
@@ -117,6 +119,7 @@ internal sealed class LineWriter : IRemoteWriter
         }
         catch (IOException failure)
         {
+            await Task.WhenAny(_lost.Task, Task.Delay(s_lastWords, CancellationToken.None)); // why it is gone is better told by how it ended
             Lose($"it hung up: {failure.Message}");
             throw new WriterException(WriterError.NotResponding, await _lost.Task, failure);
         }
