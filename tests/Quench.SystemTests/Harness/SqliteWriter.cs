@@ -43,6 +43,7 @@ internal sealed class SqliteWriter : IDisposable
             RedirectStandardOutput = true,
         };
         Process shell = Process.Start(start)!;
+        shell.StandardInput.WriteLine(".timeout 60000"); // it waits for whoever holds the database
         shell.StandardInput.WriteLine($"PRAGMA journal_mode={journal}; PRAGMA synchronous=FULL;");
         shell.StandardInput.WriteLine("CREATE TABLE account(id INTEGER PRIMARY KEY, amount INTEGER); CREATE TABLE entry(k INTEGER PRIMARY KEY, note BLOB);");
         shell.StandardInput.WriteLine("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99) INSERT INTO account SELECT i, 0 FROM n;");
