@@ -19,16 +19,16 @@ internal static class WritersText
         return $"meanwhile {ByteSize.Format(summary.DistinctBytes)} of the volume changed{missing}{who}";
     }
 
-    /// <summary>Writes "writers"; null when nobody asked.</summary>
+    /// <summary>Writes "who_wrote"; null when nobody asked.</summary>
     public static void WriteJson(Utf8JsonWriter writer, ActivitySummary? summary)
     {
         if (summary is null)
         {
-            writer.WriteNull("writers");
+            writer.WriteNull("who_wrote");
             return;
         }
 
-        writer.WriteStartObject("writers");
+        writer.WriteStartObject("who_wrote");
         writer.WriteNumber("changed_bytes", summary.DistinctBytes);
         writer.WriteNumber("writes", summary.Writes.Count);
         writer.WriteNumber("written_bytes", summary.Writes.Bytes);

@@ -53,10 +53,10 @@ public sealed class ActivityCommandTests
         QuenchCli cli = await QuenchCli.WithNewVaultAsync(Path.Combine(loop.Scratch, "vault"));
         await Tool.RunAsync("dd", "if=/dev/urandom", $"of={loop.MountPoint}/known.bin", "bs=64k", "count=48"); // not written out: the backup's own flush sends it
         JsonElement summary = await cli.BackupAsync(loop.Device, "--who-wrote", "--no-track");
-        JsonElement writers = summary.GetProperty("writers");
+        JsonElement writers = summary.GetProperty("who_wrote");
         Assert.Equal(0, writers.GetProperty("losses").GetProperty("events").GetInt64());
         Assert.True(writers.GetProperty("written_bytes").GetInt64() >= 3 << 20);
-        Assert.Equal(JsonValueKind.Null, (await cli.BackupAsync(loop.Device, "--no-track")).GetProperty("writers").ValueKind);
+        Assert.Equal(JsonValueKind.Null, (await cli.BackupAsync(loop.Device, "--no-track")).GetProperty("who_wrote").ValueKind);
     }
 
     private static long Logged(string log)
