@@ -184,7 +184,7 @@ public static class FilterProvider
         set.DemandHeld();
         SnapshotGrade grade = parts.All(part => part.IsFrozen) ? SnapshotGrade.FileSystem : SnapshotGrade.Crash;
         TimeSpan? held = mounted.Length > 0 ? set.LongestHeld : null;
-        return new TakenSnapshot(new FilterSnapshot(volume, client, activated.Path!, instant, grade, held) { Parts = parts }, slipped);
+        return new TakenSnapshot(new FilterSnapshot(volume, client, activated.Path!, instant, grade, held) { Parts = parts }, slipped, InstantVerdict.Keep); // writers are asked for volumes that are mounted as one
     }
 
     private static ControlReply Activate(ControlClient client, TimeSpan limit) =>
