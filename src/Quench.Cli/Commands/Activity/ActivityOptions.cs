@@ -47,7 +47,7 @@ internal sealed class ActivityOptions
         {
             Volume = parsed.GetValue(_volume),
             From = parsed.GetValue(_from),
-            For = length > TimeSpan.Zero ? length : null,
+            For = parsed.GetResult(_for) is null ? null : length,
             IsLive = parsed.GetValue(_live),
             Log = parsed.GetValue(_log),
             Picture = parsed.GetValue(_picture),
@@ -55,6 +55,7 @@ internal sealed class ActivityOptions
             BackupLengths = backup > TimeSpan.Zero ? [.. s_usualLengths, backup] : s_usualLengths,
             IsJson = parsed.GetValue(_json),
         };
+        Demand(length > TimeSpan.Zero || parsed.GetResult(_for) is null, "--for is longer than nothing");
         Demand(choice.Volume is null != choice.From is null, "name a volume to watch, or a log with --from: one of the two");
         Demand(choice.From is null || (choice.For is null && !choice.IsLive && choice.Log is null), "--from reads a log, so --for, --live and --log have no place");
         Demand(choice.Picture is null || choice.Picture.EndsWith(".svg", StringComparison.OrdinalIgnoreCase), "--picture draws SVG: name a file that ends in .svg");

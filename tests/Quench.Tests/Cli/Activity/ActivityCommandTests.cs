@@ -21,6 +21,7 @@ public sealed class ActivityCommandTests : IDisposable
 
     [Theory]
     [InlineData("CLI-170")]
+    [InlineData("CLI-170", "/dev/null", "--for", "0s")]
     [InlineData("CLI-170", "/dev/null", "--from", "x")]
     [InlineData("CLI-170", "--from", "x", "--for", "1s")]
     [InlineData("CLI-170", "--from", "x", "--live")]
