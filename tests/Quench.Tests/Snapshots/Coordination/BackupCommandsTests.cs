@@ -8,6 +8,7 @@ using Xunit;
 namespace Quench.Tests.Snapshots.Coordination;
 
 /// <summary>The user's commands: the table of requirements B.7, and programs that hang, fork, flood and will not end.</summary>
+[Collection("alone")] // it measures how long things take
 public sealed class BackupCommandsTests : IDisposable
 {
     private readonly TemporaryDirectory _directory = new();
