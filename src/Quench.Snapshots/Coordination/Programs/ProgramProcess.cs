@@ -79,7 +79,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
     /// <param name="cancellationToken">Its time is over.</param>
     public async Task<ProgramEnd> WaitAsync(CancellationToken cancellationToken)
     {
-        ChildEnd? end = await OnItsOwnThread(() => WaitForEnd(() => cancellationToken.IsCancellationRequested));
+        ChildEnd? end = await OnItsOwnThreadAsync(() => WaitForEnd(() => cancellationToken.IsCancellationRequested));
         bool wasKilled = end is null;
         end = await EndGroupAsync() ?? end;
         await _draining;
@@ -88,7 +88,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
     /// <summary>Ends it and everybody in its group.</summary>
     /// <returns>How the program itself ended; null when it could not even be killed.</returns>
-    public Task<ChildEnd?> EndGroupAsync() => OnItsOwnThread(() =>
+    public Task<ChildEnd?> EndGroupAsync() => OnItsOwnThreadAsync(() =>
     {
         // A leader that is not reaped yet counts as there, so it is asked for first.
         ChildEnd? end = _program.TryReap();
@@ -139,7 +139,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
-    private Task DrainAsync(System.Runtime.InteropServices.SafeHandle pipe, Func<ReadOnlyMemory<byte>, bool>? takes) => OnItsOwnThread<object?>(() =>
+    private Task<object?> DrainAsync(System.Runtime.InteropServices.SafeHandle pipe, Func<ReadOnlyMemory<byte>, bool>? takes) => OnItsOwnThreadAsync<object?>(() =>
     {
         byte[] buffer = new byte[16 * 1024];
         bool isHeard = true;
@@ -175,7 +175,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
     });
 
     /// <summary>Each of these waits for as long as the program likes: the pool's threads are for others, and the time at which a group must be gone does not wait for one of them.</summary>
-    private static Task<T> OnItsOwnThread<T>(Func<T> work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    private static Task<T> OnItsOwnThreadAsync<T>(Func<T> work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private bool IsFull
     {
