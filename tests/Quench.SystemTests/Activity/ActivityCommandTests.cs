@@ -108,7 +108,7 @@ public sealed class ActivityCommandTests
 
         public async Task<JsonElement> InterruptAsync()
         {
-            await Tool.RunAsync("kill", "-INT", _process.Id.ToString(CultureInfo.InvariantCulture));
+            await Tool.RunAsync("kill", "-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)); // SIGINT is ignored by what a shell started in the background
             await _process.WaitForExitAsync().WaitAsync(s_limit);
             Assert.Equal(0, _process.ExitCode);
             return JsonDocument.Parse((await _output).TrimEnd('\n').Split('\n')[^1]).RootElement.Clone();
