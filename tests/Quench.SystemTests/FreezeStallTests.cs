@@ -28,7 +28,7 @@ public sealed class FreezeStallTests
 
     private static async Task<List<double>> MeasureAsync(long length)
     {
-        int count = Chance.Count("QUENCH_FREEZES", 12);
+        int count = Chance.Count("QUENCH_FREEZES", 6);
         await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, length, mountOptions: "noinit_itable");
         using StampWriter writer = StampWriter.OnNewFile(Path.Combine(volume.MountPoint, "stamps"), new StampField(1, 4096), written: true);
         List<double> times = [];

@@ -43,7 +43,7 @@ public sealed class PowerCutTests
     {
         Demand(fileSystem);
         int seed = Chance.Seeds(1).Single();
-        int count = Math.Max(4, Chance.Count("QUENCH_CRASHES", 60) / s_fileSystems[fileSystem].Share);
+        int count = Math.Max(4, Chance.Count("QUENCH_CRASHES", 30) / s_fileSystems[fileSystem].Share);
         int wide = s_fileSystems[fileSystem].Lanes;
         long since = Stopwatch.GetTimestamp();
         (int Tried, string? Fault)[] lanes = await Task.WhenAll(Enumerable.Range(0, wide).Select(lane =>

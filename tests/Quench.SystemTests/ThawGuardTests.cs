@@ -19,7 +19,7 @@ public sealed class ThawGuardTests
     {
         Requires.LiveVolumes();
         await using LiveVolume volume = await LiveVolume.CreateAsync(VolumeKind.Ext4, 64L << 20);
-        int kills = Chance.Count("QUENCH_FREEZE_KILLS", 20);
+        int kills = Chance.Count("QUENCH_FREEZE_KILLS", 10);
         List<double> waits = [];
         for (int kill = 0; kill < kills; kill++)
         {
