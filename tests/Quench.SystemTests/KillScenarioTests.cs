@@ -28,7 +28,7 @@ public sealed class KillScenarioTests
     public async Task A_command_that_is_killed_at_any_moment_costs_nothing_that_was_acknowledged(string name)
     {
         int seed = Chance.Seeds(1).Single();
-        int count = Math.Max(Lanes, Chance.Count("QUENCH_KILLS", 4) / KillScenario.All[name].Share);
+        int count = Math.Max(Lanes, Chance.Count("QUENCH_KILLS", 3) / KillScenario.All[name].Share);
         long since = Stopwatch.GetTimestamp();
         int[] turns = await Task.WhenAll(Enumerable.Range(0, Lanes).Select(lane =>
             Task.Run(() => KillManyAsync(KillScenario.All[name], name, (count + lane) / Lanes, new Random(seed + lane)))));

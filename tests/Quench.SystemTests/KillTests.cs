@@ -41,7 +41,7 @@ public sealed class KillTests : IAsyncDisposable
         await BackUpAsync(cli, volume); // compiles, fills caches
         TimeSpan whole = await BackUpAsync(cli, volume);
         _points = 2;
-        int kills = Chance.Count("QUENCH_KILLS", 4);
+        int kills = Chance.Count("QUENCH_KILLS", 3);
         for (int kill = 0; kill < kills; kill++)
         {
             await KillOneAsync(cli, volume, random.NextDouble() * whole);

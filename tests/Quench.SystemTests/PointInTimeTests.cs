@@ -12,7 +12,7 @@ namespace Quench.SystemTests;
 /// </summary>
 public sealed class PointInTimeTests
 {
-    private const int DefaultRounds = 8;
+    private const int DefaultRounds = 4;
 
     private static int Rounds => Chance.Count("QUENCH_ROUNDS", DefaultRounds);
 

@@ -10,7 +10,7 @@ namespace Quench.SystemTests.Tracked;
 /// </summary>
 public sealed class TrackedPointInTimeTests
 {
-    private const int DefaultRounds = 4;
+    private const int DefaultRounds = 3;
 
     [Fact]
     public async Task The_restored_image_of_a_mounted_volume_is_the_volume_after_exactly_some_write()

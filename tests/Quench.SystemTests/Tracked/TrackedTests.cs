@@ -16,7 +16,7 @@ namespace Quench.SystemTests.Tracked;
 public sealed class TrackedTests
 {
     private const long MiB = 1L << 20;
-    private const int DefaultRounds = 4;
+    private const int DefaultRounds = 2;
 
     private static readonly int[] s_rates = [1, 20, 100];
 

@@ -7,13 +7,13 @@ using Xunit;
 namespace Quench.Tests.Vault.Faults;
 
 /// <summary>
-/// The n-th system call below the local directory fails, for n = 1, 2, … until none fails any more, in each way in which it can. Every seventh n is tried
+/// The n-th system call below the local directory fails, for n = 1, 2, … until none fails any more, in each way in which it can. Every seventeenth n is tried
 /// unless QUENCH_IO_STRIDE says otherwise; 1 is all of them.
 /// </summary>
 public sealed partial class IoFaultTests
 {
     private static readonly int s_stride =
-        int.TryParse(Environment.GetEnvironmentVariable("QUENCH_IO_STRIDE"), CultureInfo.InvariantCulture, out int stride) && stride > 0 ? stride : 7;
+        int.TryParse(Environment.GetEnvironmentVariable("QUENCH_IO_STRIDE"), CultureInfo.InvariantCulture, out int stride) && stride > 0 ? stride : 17;
 
     private static readonly ParallelOptions s_lanes = new() { MaxDegreeOfParallelism = Environment.ProcessorCount };
 
