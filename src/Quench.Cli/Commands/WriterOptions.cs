@@ -18,7 +18,7 @@ internal sealed class WriterOptions
         Description = "Ask only these: a writer's name, or writer/component. May be given several times. What is not asked for keeps the volume below application grade.",
     };
 
-    private readonly Option<string[]> _settings = new("--writer-option") { HelpName = "NAME=VALUE", Description = "A setting of a writer, such as postgresql.socket=/run/postgresql; may be given several times. Never a password: name the file that it lies in." };
+    private readonly Option<string[]> _settings = new("--writer-option") { HelpName = "NAME=VALUE", Description = "A setting of a writer, such as sqlite.databases=/srv/app/data.db; may be given several times. Never a password: name the file that it lies in." };
     private readonly Option<string> _folder = new("--writer-folder") { HelpName = "FOLDER", Description = "Where writer programs lie.", DefaultValueFactory = _ => ProgramWriters.DefaultFolder };
     private readonly Option<string> _sockets = new("--writer-sockets") { HelpName = "FOLDER", Description = "Where running writers listen.", DefaultValueFactory = _ => RegisteredWriters.DefaultFolder };
     private readonly Option<double?> _writers = Seconds("--writer-limit", $"How long applications may be held: 0.2 to 60, {DefaultWriters:0} when not given.", 0.2, 60);
@@ -37,7 +37,7 @@ internal sealed class WriterOptions
         {
             if (given.GetValue(_settings) is { } words && words.Any(word => word.IndexOf('=', StringComparison.Ordinal) < 1))
             {
-                given.AddError("--writer-option is a name, an equals sign and a value: postgresql.socket=/run/postgresql");
+                given.AddError("--writer-option is a name, an equals sign and a value: sqlite.databases=/srv/app/data.db");
             }
         });
         command.Validators.Add(given =>

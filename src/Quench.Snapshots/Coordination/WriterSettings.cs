@@ -1,7 +1,7 @@
 namespace Quench.Snapshots.Coordination;
 
 /// <summary>
-/// What an administrator set for writers: names such as "postgresql.socket" with their values. The part before the first dot is the writer source's name. Never holds a secret: a
+/// What an administrator set for writers: names such as "postgresql.user" with their values. The part before the first dot is the writer source's name. Never holds a secret: a
 /// password is named by the file it lies in.
 /// </summary>
 /// <param name="values">By full name, lower case.</param>
