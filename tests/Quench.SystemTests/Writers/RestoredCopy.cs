@@ -8,7 +8,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Quench.SystemTests.Writers;
 
-/// <summary>A snapshot copied block by block into a file, without the files that components exclude, mounted where a server may write.</summary>
+/// <summary>An image of a volume, without the files that components exclude, mounted where a server may write.</summary>
 internal sealed class RestoredCopy : IAsyncDisposable
 {
     private const int PieceBytes = 1 << 20;
@@ -20,16 +20,20 @@ internal sealed class RestoredCopy : IAsyncDisposable
     /// <summary>A folder for a server's socket.</summary>
     internal string RunFolder(string name) => _folder[name];
 
-    /// <param name="snapshot">Read to its end; stays the caller's.</param>
+    /// <summary>Of a snapshot, copied block by block.</summary>
+    internal static Task<RestoredCopy> MakeAsync(ISnapshot snapshot, IEnumerable<WriterComponent> components, string liveMountPoint) =>
+        MakeAsync(image => CopyAsync(snapshot.Reader, image), components, liveMountPoint);
+
+    /// <param name="fill">Makes the image's file.</param>
     /// <param name="components">Whose excluded files are removed.</param>
     /// <param name="liveMountPoint">What their paths begin with.</param>
-    internal static async Task<RestoredCopy> MakeAsync(ISnapshot snapshot, IEnumerable<WriterComponent> components, string liveMountPoint)
+    internal static async Task<RestoredCopy> MakeAsync(Func<string, Task> fill, IEnumerable<WriterComponent> components, string liveMountPoint)
     {
         RestoredCopy copy = new();
         try
         {
             ServersOnOneVolume.OpenToAll(copy._folder.Path);
-            await CopyAsync(snapshot.Reader, copy._folder["image"]);
+            await fill(copy._folder["image"]);
             Directory.CreateDirectory(copy.MountPoint);
             await Tool.RunAsync("mount", "-o", "loop", copy._folder["image"], copy.MountPoint);
             foreach (ComponentFiles excluded in components.SelectMany(component => component.Excluded))

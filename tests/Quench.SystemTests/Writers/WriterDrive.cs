@@ -12,6 +12,7 @@ namespace Quench.SystemTests.Writers;
 internal sealed class WriterDrive : IAsyncDisposable
 {
     private readonly IReadOnlyList<IWriter> _writers;
+    private readonly Dictionary<IWriter, long> _since = [];
 
     private WriterDrive(IReadOnlyList<IWriter> writers) => _writers = writers;
 
@@ -40,17 +41,22 @@ internal sealed class WriterDrive : IAsyncDisposable
 
     internal int Count => _writers.Count;
 
-    /// <summary>Identify to freeze, all of them.</summary>
-    internal async Task FreezeAsync(string mountPoint, TimeSpan holdLimit)
+    /// <summary>Asks all of them what they own, and demands that they can hold.</summary>
+    internal async Task IdentifyAsync()
     {
-        BackupOperation operation = new() { SetId = Guid.NewGuid(), HoldLimit = holdLimit, Volumes = [new OperationVolume("volume", mountPoint, mountPoint)] };
         foreach (IWriter writer in _writers)
         {
             WriterMetadata metadata = await writer.IdentifyAsync(CancellationToken.None);
             Assert.Null(metadata.CannotHold);
             Metadata[writer.Identity.ToString()] = metadata;
         }
+    }
 
+    /// <summary>Identify to freeze, all of them.</summary>
+    internal async Task FreezeAsync(string mountPoint, TimeSpan holdLimit)
+    {
+        BackupOperation operation = new() { SetId = Guid.NewGuid(), HoldLimit = holdLimit, Volumes = [new OperationVolume("volume", mountPoint, mountPoint)] };
+        await IdentifyAsync();
         foreach (IWriter writer in _writers)
         {
             await writer.PrepareBackupAsync(operation, CancellationToken.None);
@@ -67,8 +73,6 @@ internal sealed class WriterDrive : IAsyncDisposable
             await writer.FreezeAsync(CancellationToken.None);
         }
     }
-
-    private readonly Dictionary<IWriter, long> _since = [];
 
     /// <summary>Thaws all of them.</summary>
     internal async Task<Dictionary<string, HoldAnswer>> ThawAsync()

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json;
 using Quench.Snapshots.Coordination;
 using Quench.SystemTests.Harness;
 using Xunit;
@@ -39,6 +40,31 @@ public sealed class WriterTests(ServersOnOneVolume place) : IClassFixture<Server
         }
 
         Figures.Say(string.Create(CultureInfo.InvariantCulture, $"file system frozen p50 {Figures.Percentile(froze, 0.5):0.0} ms, p99 {Figures.Percentile(froze, 0.99):0.0} ms"));
+    }
+
+    [Fact]
+    public async Task A_backup_from_the_command_line_is_of_application_grade_and_its_restored_databases_start()
+    {
+        await place.StartAsync();
+        QuenchCli cli = await QuenchCli.WithNewVaultAsync(place.Folder["vault"]);
+        await using Loads loads = await Loads.StartAsync(place);
+        await loads.MoreAsync(20);
+        await using WriterDrive drive = await WriterDrive.FindAsync(place.Volume.MountPoint, place.SqliteSetting);
+        await drive.IdentifyAsync();
+        (string name, string databases) = place.SqliteSetting;
+        long before = Stopwatch.GetTimestamp();
+        JsonElement summary = await cli.BackupAsync(place.Volume.Name, "--writer-option", $"{name}={databases}", "--require", "application");
+        long after = Stopwatch.GetTimestamp();
+        (long Journal, long Log) sqliteBegan = loads.SqliteBegan;
+        await loads.StopAsync();
+        Assert.Equal("application", summary.GetProperty("grade").GetString());
+
+        string point = summary.GetProperty("point").GetString()!;
+        IEnumerable<WriterComponent> components = drive.Metadata.Values.SelectMany(metadata => metadata.Components);
+        await using RestoredCopy copy = await RestoredCopy.MakeAsync(image => cli.RunAsync("restore", point, image, "--yes"), components, place.Volume.MountPoint);
+        await JudgeAsync(copy, loads, before, after, sqliteBegan);
+        JsonElement without = await cli.BackupAsync(place.Volume.Name, "--no-writers");
+        Assert.Equal("file-system", without.GetProperty("grade").GetString());
     }
 
     [Fact]
@@ -169,25 +195,31 @@ public sealed class WriterTests(ServersOnOneVolume place) : IClassFixture<Server
         {
             IEnumerable<WriterComponent> components = drive.Metadata.Values.SelectMany(metadata => metadata.Components);
             await using RestoredCopy copy = await RestoredCopy.MakeAsync(taken.Snapshot, components, place.Volume.MountPoint);
-            foreach ((TestServer server, LedgerLoad load) in place.Servers.Zip(loads.Ledgers))
-            {
-                Figures.Say($"{Path.GetFileName(server.Data)}: {await JudgeAsync(server, copy, load, taken)}");
-            }
-
-            await JudgeAsync(copy, place.SqliteWithJournal, loads.SqliteBefore(taken.Before).Journal, journalBegan);
-            await JudgeAsync(copy, place.SqliteWithLog, loads.SqliteBefore(taken.Before).Log, logBegan);
+            await JudgeAsync(copy, loads, taken.Before, taken.After, (journalBegan, logBegan));
         }
     }
 
+    private async Task JudgeAsync(RestoredCopy copy, Loads loads, long before, long after, (long Journal, long Log) sqliteBegan)
+    {
+        foreach ((TestServer server, LedgerLoad load) in place.Servers.Zip(loads.Ledgers))
+        {
+            Figures.Say($"{Path.GetFileName(server.Data)}: {await JudgeAsync(server, copy, load, before, after)}");
+        }
+
+        (long journal, long log) = loads.SqliteBefore(before);
+        await JudgeAsync(copy, place.SqliteWithJournal, journal, sqliteBegan.Journal);
+        await JudgeAsync(copy, place.SqliteWithLog, log, sqliteBegan.Log);
+    }
+
     /// <summary>Starts a server on the copy, as after a restore.</summary>
-    private async Task<string> JudgeAsync(TestServer live, RestoredCopy copy, LedgerLoad load, TakenInstant taken)
+    private async Task<string> JudgeAsync(TestServer live, RestoredCopy copy, LedgerLoad load, long before, long after)
     {
         string data = copy.MountPoint + live.Data[place.Volume.MountPoint.Length..];
         await using TestServer server = live.Over(data, copy.RunFolder(Path.GetFileName(live.Run)));
         await server.CheckFilesAsync();
         await server.StartAsync();
         await server.CheckAsync();
-        string words = load.Demand(await server.ReadAsync(), taken.Before, taken.After);
+        string words = load.Demand(await server.ReadAsync(), before, after);
         await server.StopAsync();
         return words;
     }
