@@ -152,6 +152,10 @@ public sealed class LeftBehindTests
 
         await prober.StopAsync();
         await volume.DemandFileSystemCleanAsync();
+        await Wait.UntilAsync(() => !Directory.Exists($"/proc/{worker}"), s_limit, "the worker that was left behind ends");
+        Assert.Null((await FilterAttachment.UpgradeAsync(volume.Volume.Name, Token)).PassThrough);
+        await FilterAttachment.DetachAsync(volume.Volume.Name, Token);
+        Assert.False(File.Exists($"/sys/block/{Path.GetFileName(device)}/loop/backing_file"), "the device that nobody serves any more was left behind");
     }
 
     /// <summary>Has the volume's writes save blocks on the folder's disk.</summary>

@@ -109,6 +109,9 @@ internal static unsafe partial class LibC
     internal static partial int memfd_create(string name, uint flags);
 
     [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
     internal static partial int socketpair(int domain, int type, int protocol, int* pair);
 
     [LibraryImport(Libraries.LibC, SetLastError = true)]

@@ -135,7 +135,7 @@ public sealed class BackupCommands
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await using ProgramProcess process = ProgramProcess.Start(program, environment);
+            await using ProgramProcess process = ProgramProcess.Start(program, environment, _clock);
             process.Input.Close();
             ProgramEnd end = await process.WaitAsync(either.Token);
             string said = LastLine(end.Output);

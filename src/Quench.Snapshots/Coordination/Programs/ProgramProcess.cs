@@ -31,15 +31,18 @@ internal sealed class ProgramProcess : IAsyncDisposable
     };
 
     private readonly GroupedProgram _program;
-    private readonly Lock _gate = new();              // guards the next one
+    private readonly TimeProvider _clock;
+    private readonly Lock _gate = new();              // guards the next two
     private readonly StringBuilder _kept = new();
+    private Task<ChildEnd?>? _ending;                 // once: the group's number may be somebody else's afterwards
     private readonly Task _draining;
     private volatile bool _isOver;
 
-    private ProgramProcess(GroupedProgram program, Func<ReadOnlyMemory<byte>, bool>? takesOutput)
+    private ProgramProcess(GroupedProgram program, TimeProvider clock, Func<ReadOnlyMemory<byte>, bool>? takesOutput)
     {
         _program = program;
-        _draining = Task.WhenAll(DrainAsync(program.Output, takesOutput), DrainAsync(program.Error, null));
+        _clock = clock;
+        _draining = Task.WhenAll(OnItsOwnThreadAsync(() => Drain(program.Output, takesOutput)), OnItsOwnThreadAsync(() => Drain(program.Error, null)));
     }
 
     /// <summary>Its standard input.</summary>
@@ -62,9 +65,10 @@ internal sealed class ProgramProcess : IAsyncDisposable
     /// <summary>Starts a program that is trusted.</summary>
     /// <param name="path">From <see cref="TrustedPath.DemandProgram"/>.</param>
     /// <param name="variables">Its environment, beside a path and a language.</param>
+    /// <param name="clock">Measures its patience.</param>
     /// <param name="takesOutput">Given what it writes to its standard output, by one thread; false to hear no more. Null keeps it with the rest.</param>
     /// <exception cref="LinuxErrorException">It can't be started.</exception>
-    public static ProgramProcess Start(string path, IReadOnlyDictionary<string, string> variables, Func<ReadOnlyMemory<byte>, bool>? takesOutput = null)
+    public static ProgramProcess Start(string path, IReadOnlyDictionary<string, string> variables, TimeProvider clock, Func<ReadOnlyMemory<byte>, bool>? takesOutput = null)
     {
         Dictionary<string, string> environment = new(s_environment);
         foreach ((string name, string value) in variables)
@@ -72,7 +76,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
             environment[name] = value.Replace("\0", "", StringComparison.Ordinal);
         }
 
-        return new ProgramProcess(GroupedProgram.Start(path, [], environment), takesOutput);
+        return new ProgramProcess(GroupedProgram.Start(path, [], environment), clock, takesOutput);
     }
 
     /// <summary>Waits until it ends; ends it and its group when that takes too long.</summary>
@@ -86,22 +90,28 @@ internal sealed class ProgramProcess : IAsyncDisposable
         return new ProgramEnd(end is { Signal: 0, Code: int code } && !wasKilled ? code : null, wasKilled, Kept);
     }
 
-    /// <summary>Ends it and everybody in its group.</summary>
+    /// <summary>Ends it and everybody in its group. Asked again, it waits for the same end.</summary>
     /// <returns>How the program itself ended; null when it could not even be killed.</returns>
-    public Task<ChildEnd?> EndGroupAsync() => OnItsOwnThreadAsync(() =>
+    public Task<ChildEnd?> EndGroupAsync()
+    {
+        lock (_gate)
+        {
+            return _ending ??= OnItsOwnThreadAsync(EndGroup);
+        }
+    }
+
+    private ChildEnd? EndGroup()
     {
         // A leader that is not reaped yet counts as there, so it is asked for first.
         ChildEnd? end = _program.TryReap();
         if (_program.IsAnybodyThere())
         {
             _program.Signal(kill: false);
-            long since = Environment.TickCount64;
-            ChildEnd? found = WaitForEnd(() => Environment.TickCount64 - since > Patience.TotalMilliseconds, andGroup: true);
+            ChildEnd? found = WaitForEnd(Patient(), andGroup: true);
             if (found is null)
             {
                 _program.Signal(kill: true);
-                since = Environment.TickCount64;
-                found = WaitForEnd(() => Environment.TickCount64 - since > Patience.TotalMilliseconds);
+                found = WaitForEnd(Patient());
             }
 
             end = found ?? end;
@@ -109,7 +119,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
         _isOver = true;
         return end;
-    });
+    }
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
@@ -117,6 +127,13 @@ internal sealed class ProgramProcess : IAsyncDisposable
         await EndGroupAsync();
         await _draining;
         _program.Dispose();
+    }
+
+    /// <summary>Gives up when the patience that begins now is over.</summary>
+    private Func<bool> Patient()
+    {
+        long since = _clock.GetTimestamp();
+        return () => _clock.GetElapsedTime(since) >= Patience;
     }
 
     /// <summary>Looks again and again until the program, and if wanted its whole group, is gone.</summary>
@@ -139,7 +156,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
-    private async Task DrainAsync(System.Runtime.InteropServices.SafeHandle pipe, Func<ReadOnlyMemory<byte>, bool>? takes) => await OnItsOwnThreadAsync<object?>(() =>
+    private void Drain(System.Runtime.InteropServices.SafeHandle pipe, Func<ReadOnlyMemory<byte>, bool>? takes)
     {
         byte[] buffer = new byte[16 * 1024];
         bool isHeard = true;
@@ -149,13 +166,13 @@ internal sealed class ProgramProcess : IAsyncDisposable
             bool isReady = ProcessControl.WaitReadable((int)pipe.DangerousGetHandle(), LookMilliseconds * 5);
             if (!isReady && _isOver)
             {
-                return null; // a process that left the group still holds the pipe: nobody waits for it
+                return; // a process that left the group still holds the pipe: nobody waits for it
             }
 
             int count = isReady ? NativeFile.ReadAvailable(file, buffer) : -1;
             if (count == 0)
             {
-                return null;
+                return;
             }
 
             if (count > 0 && takes is null)
@@ -169,13 +186,15 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
             if (count > 0 && _isOver && (takes is not null || IsFull))
             {
-                return null; // a process that left the group writes on for ever
+                return; // a process that left the group writes on for ever
             }
         }
-    });
+    }
 
     /// <summary>Each of these waits for as long as the program likes: the pool's threads are for others, and the time at which a group must be gone does not wait for one of them.</summary>
     private static Task<T> OnItsOwnThreadAsync<T>(Func<T> work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private static Task OnItsOwnThreadAsync(Action work) => Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private bool IsFull
     {

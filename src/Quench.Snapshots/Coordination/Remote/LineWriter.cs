@@ -12,6 +12,8 @@ internal sealed class LineWriter : IRemoteWriter
     /// <summary>The longest line that is read, in bytes.</summary>
     public const int LongestLine = 1 << 20;
 
+    private const string HungUp = "it was hung up on";
+
     private static readonly Guid s_unknown = new("5c1d7a58-0f0e-49e5-8a55-0d6f0c1d9c02");
 
     private static readonly TimeSpan s_lastWords = TimeSpan.FromSeconds(1);
@@ -24,7 +26,9 @@ internal sealed class LineWriter : IRemoteWriter
     private int _call;
     private int _strays;
     private MemoryStream _line = new();
+    private readonly SemaphoreSlim _door = new(1);  // guards the two below and the connection's opening and closing: nothing is opened behind the back of who closed it
     private bool _isOpened;
+    private bool _isClosed;
 
     public LineWriter(ILineConnection connection)
     {
@@ -77,18 +81,45 @@ internal sealed class LineWriter : IRemoteWriter
 
     public async ValueTask DisposeAsync()
     {
-        await _connection.DisposeAsync();
-        Lose("it was hung up on");
+        await _door.WaitAsync();
+        try
+        {
+            _isClosed = true;
+            await _connection.DisposeAsync();
+        }
+        finally
+        {
+            _door.Release();
+        }
+
+        Lose(HungUp);
+    }
+
+    private async Task OpenAsync(CancellationToken cancellationToken)
+    {
+        await _door.WaitAsync(cancellationToken);
+        try
+        {
+            if (_isClosed)
+            {
+                throw new WriterException(WriterError.NotResponding, HungUp);
+            }
+
+            if (!_isOpened)
+            {
+                _isOpened = true;
+                await _connection.OpenAsync(Take, Lose, cancellationToken);
+            }
+        }
+        finally
+        {
+            _door.Release();
+        }
     }
 
     private async Task<JsonElement> AskAsync(WriterEvent step, Action<Utf8JsonWriter>? more, CancellationToken cancellationToken)
     {
-        if (!_isOpened)
-        {
-            _isOpened = true;
-            await _connection.OpenAsync(Take, Lose, cancellationToken);
-        }
-
+        await OpenAsync(cancellationToken);
         TaskCompletionSource<JsonElement> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
         int call;
         lock (_gate)

@@ -81,7 +81,7 @@ public sealed class LineWriterTests : IDisposable
         Assert.Equal(WriterState.FailedAtIdentify, report.State);
         Assert.Contains(why, report.Message, StringComparison.Ordinal);
         string group = (await File.ReadAllTextAsync(_directory["group"], Token)).Trim();
-        Assert.True(SpinWait.SpinUntil(() => !Directory.Exists($"/proc/{group}"), TimeSpan.FromSeconds(10)), "it is still there");
+        Assert.False(Directory.Exists($"/proc/{group}"), "it is still there");
     }
 
     [Fact]
@@ -113,6 +113,23 @@ public sealed class LineWriterTests : IDisposable
         await using WriterCoordination coordination = Coordinate(new RegisteredWriters(folder));
         WriterReport report = Assert.Single(await coordination.IdentifyAsync(Token));
         Assert.Equal((WriterState.FailedAtIdentify, WriterError.NotResponding), (report.State, report.Error));
+    }
+
+    [Fact]
+    public async Task What_is_hung_up_on_while_it_is_opened_is_closed_after_that_and_never_opened_again()
+    {
+        SlowDoor door = new();
+        LineWriter writer = new(door);
+        Task identifying = writer.IdentifyAsync(Token).AsTask();
+        await door.IsOpening.Task.WaitAsync(Token);
+        Task closing = writer.DisposeAsync().AsTask();
+        door.MayOpen.SetResult();
+
+        await closing.WaitAsync(TimeSpan.FromSeconds(10), Token);
+        await Assert.ThrowsAsync<WriterException>(() => identifying);
+        await Assert.ThrowsAsync<WriterException>(async () => await writer.IdentifyAsync(Token));
+
+        Assert.Equal(["opened", "closed"], door.History);
     }
 
     private static WriterCoordination Coordinate(IWriterSource source) => new(
@@ -168,6 +185,34 @@ public sealed class LineWriterTests : IDisposable
             {
                 await Task.Yield(); // it is still coming up
             }
+        }
+    }
+
+    /// <summary>A connection that takes its time to open, and whose other end says something wrong before it is open.</summary>
+    private sealed class SlowDoor : ILineConnection
+    {
+        public TaskCompletionSource IsOpening { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource MayOpen { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public List<string> History { get; } = [];
+
+        public string Name => "slow";
+
+        public async Task OpenAsync(Func<ReadOnlyMemory<byte>, bool> takes, Action<string> lost, CancellationToken cancellationToken)
+        {
+            takes("no JSON\n"u8.ToArray());
+            IsOpening.TrySetResult();
+            await MayOpen.Task;
+            History.Add("opened");
+        }
+
+        public Task SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public ValueTask DisposeAsync()
+        {
+            History.Add("closed");
+            return ValueTask.CompletedTask;
         }
     }
 }

@@ -64,7 +64,8 @@ public sealed class WriterCoordinationTests
     public async Task A_writer_that_hangs_and_hears_no_cancellation_is_left_behind_in_time(WriterEvent step)
     {
         TaskCompletionSource never = new();
-        ScriptedWriter hung = new("hung") { Instead = { [step] = _ => never.Task } };
+        TaskCompletionSource aborted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        ScriptedWriter hung = new("hung") { Instead = { [step] = _ => never.Task, [WriterEvent.Abort] = _ => { aborted.TrySetResult(); return Task.CompletedTask; } } };
         ScriptedWriter good = new("good");
         await using WriterCoordination coordination = Coordinate(hung, good);
         long since = Stopwatch.GetTimestamp();
@@ -73,7 +74,7 @@ public sealed class WriterCoordinationTests
         TimeSpan took = Stopwatch.GetElapsedTime(since);
         IReadOnlyList<WriterReport> reports = await coordination.SettleAsync(Token);
         Assert.Equal(WriterError.Timeout, reports[0].Error);
-        Assert.True(SpinWait.SpinUntil(() => hung.Heard.Contains(WriterEvent.Abort), TimeSpan.FromSeconds(10))); // told beside everything else: nobody waits for it
+        await aborted.Task.WaitAsync(TimeSpan.FromSeconds(10), Token); // told beside everything else: nobody waits for it
         Assert.True(reports[1].IsConsistent);
         Assert.True(took < s_short.Writers + s_short.Thaw + TimeSpan.FromSeconds(2), $"it took {took}");
         never.SetResult();

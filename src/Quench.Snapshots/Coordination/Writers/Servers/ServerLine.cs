@@ -22,26 +22,19 @@ internal sealed class ServerLine(Stream stream) : IDisposable
     /// <param name="asUser">The user that the server shall see; null for our own. Root only.</param>
     /// <param name="cancellationToken">The deadline.</param>
     /// <exception cref="SocketException">Nobody answers there.</exception>
+    /// <exception cref="LinuxErrorException">The same, as another user.</exception>
     internal static async ValueTask<ServerLine> ConnectAsync(EndPoint where, uint? asUser, CancellationToken cancellationToken)
     {
+        if (asUser is { } user && where is UnixDomainSocketEndPoint local) // elsewhere a server does not see who we are
+        {
+            return new ServerLine(new NetworkStream(await PeerIdentity.ConnectAsync(user, local, cancellationToken), ownsSocket: true));
+        }
+
         Socket socket = new(where.AddressFamily, SocketType.Stream, where is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp);
         try
         {
-            if (asUser is { } user)
-            {
-                await using CancellationTokenRegistration end = cancellationToken.Register(socket.Dispose);
-                await ThreadIdentity.RunAsAsync(user, () => socket.Connect(where));
-            }
-            else
-            {
-                await socket.ConnectAsync(where, cancellationToken);
-            }
-
+            await socket.ConnectAsync(where, cancellationToken);
             return new ServerLine(new NetworkStream(socket, ownsSocket: true));
-        }
-        catch (ObjectDisposedException) when (cancellationToken.IsCancellationRequested)
-        {
-            throw new OperationCanceledException(cancellationToken);
         }
         catch
         {

@@ -34,7 +34,6 @@ internal sealed class PassThroughConversation(WorkerHouse house) : IConversation
 
     private ControlReply Detach()
     {
-        house.DetachExposed();
         HasDetached = house.TryDetach();
         return HasDetached ? new ControlReply() : throw WorkerHouse.InUse(house.Name);
     }

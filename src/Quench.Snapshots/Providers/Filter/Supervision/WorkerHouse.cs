@@ -46,14 +46,12 @@ internal sealed class WorkerHouse(FilterDirectory directory, SafeFileHandle line
         }
     }
 
-    /// <summary>Takes away the devices of snapshots that nobody can read any more.</summary>
-    /// <exception cref="QuenchException">SNAP-168: one is in use.</exception>
-    internal void DetachExposed() => KeptSnapshots.DetachExposed(directory);
-
-    /// <summary>Has the device detached.</summary>
+    /// <summary>Has the device detached, after those of snapshots that an earlier worker had exposed and that nobody can read any more.</summary>
     /// <returns>False when it is mounted or open: nothing has changed then.</returns>
+    /// <exception cref="QuenchException">SNAP-168: the device of such a snapshot is in use.</exception>
     internal bool TryDetach()
     {
+        KeptSnapshots.DetachExposed(directory);
         lock (_gate)
         {
             _deviceAnswer = LineWord.None;
