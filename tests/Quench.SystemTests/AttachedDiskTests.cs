@@ -108,15 +108,16 @@ public sealed class AttachedDiskTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_disk_that_is_used_through_a_partition_and_not_attached_is_refused_with_the_ways_out()
+    public async Task A_disk_that_is_used_through_a_partition_that_can_not_be_frozen_is_refused_with_the_ways_out()
     {
-        Requires.Tool("partx");
+        Requires.Tool("partx", "mkntfs", "ntfs-3g");
         File.Copy(_folder["disk.img"], _folder["other.img"]);
         string loop = (await Tool.RunAsync("losetup", "--find", "--show", "--partscan", _folder["other.img"])).Trim();
         try
         {
             await Tool.RunAsync("partx", "--update", loop);
-            await Tool.RunAsync("mount", $"{loop}p2", _folder.MakeFolder("other"));
+            await Tool.RunAsync("mkntfs", "-F", "-Q", "-q", $"{loop}p1");
+            await Tool.RunAsync("ntfs-3g", $"{loop}p1", _folder.MakeFolder("other"));
             ProcessResult refused = await _cli!.RefusedAsync(11, "SRC-103", "backup", loop);
             Assert.Contains("image its partitions one by one", refused.Error, StringComparison.Ordinal);
             ProcessResult target = await _cli.RunAsync("backup", _folder["script"]); // any point will do

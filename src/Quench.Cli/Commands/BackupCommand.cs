@@ -18,9 +18,10 @@ internal sealed class BackupCommand
     private static readonly string[] s_grades = ["crash", "file-system", "application"];
 
     private readonly CliHost _host;
-    private readonly Argument<string> _source = new("SOURCE")
+    private readonly Argument<string[]> _sources = new("SOURCE")
     {
-        Description = "An attached volume by its name, its device or its mount point; a mounted device or its mount point; or a device or an image file that is not in use.",
+        Description = "An attached volume by its name, its device or its mount point; a mounted device or its mount point; a disk; or a device or an image file that is not in use. Several mounted devices are imaged at one instant, as one point.",
+        Arity = ArgumentArity.OneOrMore,
     };
 
     private readonly Option<string?> _vault = CommonOptions.Vault();
@@ -84,7 +85,7 @@ internal sealed class BackupCommand
         BackupCommand backup = new(host);
         Command command = new("backup", HelpText.Of("backup"))
         {
-            backup._source, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._freezeLimit,
+            backup._sources, backup._vault, backup._prove, backup._tags, backup._memory, backup._spill, backup._size, backup._noFreeze, backup._freezeLimit,
             backup._force, backup._compression,
             backup._require, backup._json, backup._fullScan, backup._freezeRoot, backup._noTrack, backup._whoWrote,
         };
@@ -95,33 +96,37 @@ internal sealed class BackupCommand
         return command;
     }
 
-    /// <summary>What can be refused is refused first: the source, the diff area's sizes, the password. Only then is the volume touched.</summary>
+    /// <summary>What can be refused is refused first: the sources, the diff area's sizes, the password. Only then is a volume touched.</summary>
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
-        ImagingSource source = SourceResolver.ForThisMachine.Resolve(parsed.GetValue(_source)!);
-        SnapshotOptions options = OptionsFor(source, parsed);
-        OperationVolume volume = CoordinatedBackup.VolumeOf(source);
-        BackupCommands commands = _commands.For(parsed, volume, source, _host);
-        await using WriterCoordination? writers = CoordinatedBackup.AsksWriters(source, options) ? _writers.For(parsed, volume, _host.Clock) : null;
+        ImagingSource[] sources = [.. parsed.GetValue(_sources)!.Select(SourceResolver.ForThisMachine.Resolve)];
+        SourceSet.DemandOneInstant(sources);
+        SnapshotOptions options = OptionsFor(sources, parsed);
+        BackupCommands commands = _commands.For(parsed, sources, _host);
+        await using WriterCoordination? writers = CoordinatedBackup.AsksWriters(sources, options) ? _writers.For(parsed, CoordinatedBackup.VolumesOf(sources), _host.Clock) : null;
         await using OpenVault open = await OpenVault.OpenAsync(parsed, _vault, _host, cancellationToken);
-        WarnOfVaultWithin(source, open);
-        await using BackupWatch? watch = parsed.GetValue(_whoWrote) ? BackupWatch.Start(source, _host) : null;
-        CoordinatedBackup backup = new(source, options, writers, commands, _host);
-        CaptureResult result = await backup.RunAsync(moment => ImageAsync(parsed, open, moment, source.Name, backup, cancellationToken), cancellationToken);
+        WarnOfVaultWithin(sources[0], open);
+        await using BackupWatch? watch = parsed.GetValue(_whoWrote) ? BackupWatch.Start(sources[0], _host) : null;
+        CoordinatedBackup backup = new(sources, options, writers, commands, _host);
+        CaptureResult result = await backup.RunAsync(set => ImageAsync(parsed, open, sources, set, backup, cancellationToken), cancellationToken);
         BackupSummary summary = new(result, _host.Clock.GetUtcNow(), backup.Times) { WhoWrote = watch is null ? null : await watch.EndAsync() };
         summary.Write(_host, parsed.GetValue(_json));
         backup.WriteProblems();
-        return GradeText.IsAtLeast(result.Volume.Grade, parsed.GetValue(_require) ?? "crash") ? ExitCodes.Done : RefuseGrade(result.Volume.Grade, parsed);
+        return GradeText.IsAtLeast(result.Grade, parsed.GetValue(_require) ?? "crash") ? ExitCodes.Done : RefuseGrade(result.Grade, parsed);
     }
 
-    private Task<CaptureResult> ImageAsync(ParseResult parsed, OpenVault open, SourceMoment moment, string name, CoordinatedBackup backup, CancellationToken cancellationToken)
+    private Task<CaptureResult> ImageAsync(
+        ParseResult parsed, OpenVault open, IReadOnlyList<ImagingSource> sources, SourceSet set, CoordinatedBackup backup, CancellationToken cancellationToken)
     {
         if (!parsed.GetValue(_force))
         {
-            moment.DemandSound();
+            foreach (SourceMoment moment in set.Moments)
+            {
+                moment.DemandSound();
+            }
         }
 
-        return CaptureAsync(parsed, open, moment, name, backup, cancellationToken);
+        return CaptureAsync(parsed, open, sources, set, backup, cancellationToken);
     }
 
     /// <summary>Said before and not after: it may be why the snapshot breaks.</summary>
@@ -135,14 +140,23 @@ internal sealed class BackupCommand
         }
     }
 
-    private SnapshotOptions OptionsFor(ImagingSource source, ParseResult parsed)
+    private SnapshotOptions OptionsFor(ImagingSource[] sources, ParseResult parsed)
     {
-        if (source is MountedSource mounted)
+        if (sources.Length > 1 && parsed.GetValue(_whoWrote))
+        {
+            throw new QuenchException("CLI-152", "--who-wrote watches one volume, and several are named", "image that volume by itself, or watch it with quench activity meanwhile")
+            {
+                Effect = "nothing was read or written",
+                ExitCode = ExitCodes.Usage,
+            };
+        }
+
+        if (sources[0] is MountedSource mounted)
         {
             return OptionsFor(mounted, parsed);
         }
 
-        if (source is not AttachedSource attached)
+        if (sources[0] is not AttachedSource attached)
         {
             return new SnapshotOptions();
         }
@@ -176,11 +190,11 @@ internal sealed class BackupCommand
     }
 
     private async Task<CaptureResult> CaptureAsync(
-        ParseResult parsed, OpenVault open, SourceMoment moment, string name, CoordinatedBackup backup, CancellationToken cancellationToken)
+        ParseResult parsed, OpenVault open, IReadOnlyList<ImagingSource> sources, SourceSet set, CoordinatedBackup backup, CancellationToken cancellationToken)
     {
         ActivityMonitor activity = new(_host.Clock);
         await using ProgressDisplay display = new(_host, activity, parsed.GetValue(_json));
-        CaptureRequest request = moment.ToRequest(name, _host.MachineName) with
+        CaptureRequest[] requests = [.. set.Moments.Zip(sources, (moment, source) => moment.ToRequest(source.Name, _host.MachineName) with
         {
             Tags = parsed.GetValue(_tags) ?? [],
             Prove = parsed.GetValue(_prove),
@@ -188,8 +202,10 @@ internal sealed class BackupCommand
             FullScan = parsed.GetValue(_fullScan),
             Writers = backup.Writers,
             Hooks = backup.HooksSoFar,
-        };
-        return await VolumeCapture.RunAsync(request, open.Vault, activity, _host.Clock, cancellationToken);
+        })];
+        return set.Set is { } together
+            ? await VolumeCapture.RunAsync(requests, together, open.Vault, activity, _host.Clock, cancellationToken)
+            : await VolumeCapture.RunAsync(requests[0], open.Vault, activity, _host.Clock, cancellationToken);
     }
 
     private int RefuseGrade(string grade, ParseResult parsed)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Quench.Blocks;
 using Quench.Cli.Output;
 using Quench.Imaging.Activity.Writers;
@@ -31,7 +32,7 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
     {
         VolumeRecord volume = Result.Volume;
         writer.WriteString("point", Result.Point.Id.ToString("N"));
-        writer.WriteString("grade", volume.Grade);
+        writer.WriteString("grade", Result.Grade);
         writer.WriteString("provider", volume.Provider);
         if (volume.FreezeMilliseconds is { } freeze)
         {
@@ -42,7 +43,7 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
             writer.WriteNull("freeze_ms");
         }
 
-        writer.WriteNumber("used_bytes", volume.UsedBytes);
+        writer.WriteNumber("used_bytes", Result.Point.Volumes.Sum(one => one.UsedBytes));
         writer.WriteNumber("stored_bytes", Result.Totals.StoredBytes);
         writer.WriteNumber("new_bytes", Result.Totals.NewChunkBytes);
         writer.WriteString("volume", volume.Name);
@@ -57,6 +58,7 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
         TimesText.WriteJson(writer, Times);
         WritersText.WriteJson(writer, WhoWrote);
         WriterRecordText.WriteJson(writer, Result.Point.Coordination);
+        WriteVolumes(writer);
         writer.WriteStartArray("warnings");
         foreach (CaptureWarning warning in Result.Warnings)
         {
@@ -66,19 +68,38 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
         writer.WriteEndArray();
     });
 
+    /// <summary>Each volume of the point; what the line says beside is of the first, or of all together.</summary>
+    private void WriteVolumes(Utf8JsonWriter writer)
+    {
+        writer.WriteStartArray("volumes");
+        foreach (VolumeRecord volume in Result.Point.Volumes)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("volume", volume.Name);
+            writer.WriteString("source", volume.Source);
+            writer.WriteString("grade", volume.Grade);
+            writer.WriteString("file_system", volume.FileSystem);
+            writer.WriteNumber("length", volume.Length);
+            writer.WriteNumber("used_bytes", volume.UsedBytes);
+            writer.WriteNumber("new_bytes", volume.NewBytes);
+            writer.WriteNumber("stored_bytes", volume.StoredBytes);
+            writer.WriteString("scan", volume.Scan?.Kind);
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
+    }
+
     private void WriteWords(CliHost host)
     {
-        VolumeRecord volume = Result.Volume;
-        string held = volume.FreezeMilliseconds is { } freeze
-            ? string.Create(CultureInfo.InvariantCulture, $", writers held {freeze:0.0} ms")
-            : "";
-        host.Error.WriteLine($"imaged {volume.Name} ({volume.Source}): {volume.Grade} grade by the {volume.Provider} provider{held}");
-        host.Error.WriteLine(
-            $"  {ByteSize.Format(volume.UsedBytes)} in use, {ByteSize.Format(Result.Totals.NewChunkBytes)} new, "
-            + $"{ByteSize.Format(Result.Totals.StoredBytes)} stored, in {ProgressText.Span(Ended - volume.Instant)}");
-        if (volume.Scan is { } scan)
+        foreach (VolumeRecord volume in Result.Point.Volumes)
         {
-            host.Error.WriteLine($"  {ScanText.Words(scan)}");
+            WriteWords(host.Error, volume);
+        }
+
+        if (Result.Point.Volumes.Count > 1)
+        {
+            host.Error.WriteLine($"{Result.Point.Volumes.Count} volumes, at one instant, in {ProgressText.Span(Ended - Result.Point.Instant)}");
         }
 
         foreach (string line in TimesText.Words(Times))
@@ -96,17 +117,6 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
             host.Error.WriteLine($"  {line}");
         }
 
-        if (volume.MapDoubt is { } doubt)
-        {
-            host.Error.WriteLine($"  all of the volume was imaged, because its map of used blocks is in doubt: {doubt}");
-        }
-
-        WritePartitions(host.Error, volume.Disk);
-        if (volume.Proof is { } proof)
-        {
-            host.Error.WriteLine($"  proved: image and instant have the same hash, {proof.Algorithm} {proof.Hash}");
-        }
-
         foreach (CaptureWarning warning in Result.Warnings)
         {
             host.Error.WriteLine($"WARNING {warning.Code}: {warning.Message}");
@@ -114,6 +124,32 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
         }
 
         host.Output.WriteLine(Result.Point.ShortId);
+    }
+
+    private void WriteWords(TextWriter error, VolumeRecord volume)
+    {
+        string held = volume.FreezeMilliseconds is { } freeze
+            ? string.Create(CultureInfo.InvariantCulture, $", writers held {freeze:0.0} ms")
+            : "";
+        error.WriteLine($"imaged {volume.Name} ({volume.Source}): {volume.Grade} grade by the {volume.Provider} provider{held}");
+        error.WriteLine(
+            $"  {ByteSize.Format(volume.UsedBytes)} in use, {ByteSize.Format(volume.NewBytes)} new, "
+            + $"{ByteSize.Format(volume.StoredBytes)} stored, in {ProgressText.Span(Ended - volume.Instant)}");
+        if (volume.Scan is { } scan)
+        {
+            error.WriteLine($"  {ScanText.Words(scan)}");
+        }
+
+        if (volume.MapDoubt is { } doubt)
+        {
+            error.WriteLine($"  all of the volume was imaged, because its map of used blocks is in doubt: {doubt}");
+        }
+
+        WritePartitions(error, volume.Disk);
+        if (volume.Proof is { } proof)
+        {
+            error.WriteLine($"  proved: image and instant have the same hash, {proof.Algorithm} {proof.Hash}");
+        }
     }
 
     /// <summary>What the sum of a disk hides: partitions imaged whole, and those that went on while others were frozen.</summary>

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Quench.Imaging.Sources;
-using Quench.Snapshots.Coordination;
 using Quench.Snapshots.Coordination.Programs;
 
 namespace Quench.Cli.Commands;
@@ -36,8 +35,8 @@ internal sealed class CommandOptions
     }
 
     /// <summary>The commands of a backup, checked before anything is begun.</summary>
-    public BackupCommands For(ParseResult parsed, OperationVolume volume, ImagingSource source, CliHost host) =>
-        new(parsed.GetValue(_before), parsed.GetValue(_after), parsed.GetValue(_end), [volume], CoordinatedBackup.ProviderOf(source), host.Clock)
+    public BackupCommands For(ParseResult parsed, IReadOnlyList<ImagingSource> sources, CliHost host) =>
+        new(parsed.GetValue(_before), parsed.GetValue(_after), parsed.GetValue(_end), CoordinatedBackup.VolumesOf(sources), CoordinatedBackup.ProviderOf(sources[0]), host.Clock)
         {
             Limit = TimeSpan.FromSeconds(parsed.GetValue(_limit)),
         };

@@ -10,8 +10,8 @@ using Quench.Vault;
 
 namespace Quench.Cli.Commands;
 
-/// <summary>A backup with all who take part in it: the applications on the volume, and the user's commands, each told what it must know whatever happens.</summary>
-internal sealed class CoordinatedBackup(ImagingSource source, SnapshotOptions options, WriterCoordination? writers, BackupCommands commands, CliHost host)
+/// <summary>A backup with all who take part in it: the applications on the volumes, and the user's commands, each told what it must know whatever happens.</summary>
+internal sealed class CoordinatedBackup(IReadOnlyList<ImagingSource> sources, SnapshotOptions options, WriterCoordination? writers, BackupCommands commands, CliHost host)
 {
     private readonly List<string> _problems = [];
 
@@ -21,21 +21,15 @@ internal sealed class CoordinatedBackup(ImagingSource source, SnapshotOptions op
     /// <summary>What the snapshot took, once it is let go of.</summary>
     public SnapshotTimes? Times { get; private set; }
 
-    /// <summary>The volume as writers and commands see it.</summary>
-    public static OperationVolume VolumeOf(ImagingSource source) => source switch
-    {
-        AttachedSource attached => new OperationVolume(source.Name, attached.Volume.Device, attached.Volume.MountPoint),
-        MountedSource mounted => new OperationVolume(source.Name, mounted.Volume.Device, mounted.Volume.MountPoint),
-        ColdSource cold => new OperationVolume(source.Name, cold.Path, null),
-        _ => new OperationVolume(source.Name, source.Name, null),
-    };
+    /// <summary>The volumes as writers and commands see them: of a disk each file system on it, under the disk's name.</summary>
+    public static IReadOnlyList<OperationVolume> VolumesOf(IReadOnlyList<ImagingSource> sources) => [.. sources.SelectMany(VolumesOf)];
 
     /// <summary>The name of the provider that will hold the instant.</summary>
     public static string ProviderOf(ImagingSource source) => source switch { AttachedSource => "filter", MountedSource => "tracked", _ => "cold" };
 
     /// <summary>Whether there is a freeze that applications could be held around. Without one, what they wrote may not be on the disk, and asking them would promise too much.</summary>
-    public static bool AsksWriters(ImagingSource source, SnapshotOptions options) =>
-        source is MountedSource || (source is AttachedSource { Volume.MountPoint: not null } && options.Freeze);
+    public static bool AsksWriters(IReadOnlyList<ImagingSource> sources, SnapshotOptions options) =>
+        sources[0] is MountedSource || (sources[0] is AttachedSource { Volume.MountPoint: not null } && options.Freeze);
 
     /// <summary>The commands that were run so far, for the point.</summary>
     public IReadOnlyList<HookRecord> HooksSoFar() =>
@@ -44,20 +38,20 @@ internal sealed class CoordinatedBackup(ImagingSource source, SnapshotOptions op
     /// <summary>Takes the instant, images it, tells everybody how it ended.</summary>
     /// <param name="image">Images the instant and commits the point.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    public async Task<CaptureResult> RunAsync(Func<SourceMoment, Task<CaptureResult>> image, CancellationToken cancellationToken)
+    public async Task<CaptureResult> RunAsync(Func<SourceSet, Task<CaptureResult>> image, CancellationToken cancellationToken)
     {
         CommandStatus outcome = new(false);
         try
         {
             CaptureResult result;
-            await using (SourceMoment moment = await TakeAsync(cancellationToken))
+            await using (SourceSet set = await TakeAsync(cancellationToken))
             {
-                result = await image(moment);
-                await moment.DisposeAsync(); // before the report, which says how long that took
-                Times = moment.Snapshot.Times;
+                result = await image(set);
+                await set.DisposeAsync(); // before the report, which says how long that took
+                Times = set.Moments[0].Snapshot.Times;
             }
 
-            outcome = new CommandStatus(true, null, result.Volume.Grade, result.Point.Id);
+            outcome = new CommandStatus(true, null, result.Grade, result.Point.Id);
             await CompleteAsync(result.Point.Id, cancellationToken);
             return result;
         }
@@ -82,20 +76,20 @@ internal sealed class CoordinatedBackup(ImagingSource source, SnapshotOptions op
         }
     }
 
-    private async Task<SourceMoment> TakeAsync(CancellationToken cancellationToken)
+    private async Task<SourceSet> TakeAsync(CancellationToken cancellationToken)
     {
-        if (AsksWriters(source, options))
+        if (AsksWriters(sources, options))
         {
-            return await SourceMoment.TakeAsync(source, options with { Writers = new CommandedWriters(commands, writers) }, host.Clock, cancellationToken);
+            return await SourceSet.TakeAsync(sources, options with { Writers = new CommandedWriters(commands, writers) }, host.Clock, cancellationToken);
         }
 
         await commands.BeforeSnapshotAsync(cancellationToken);
         CommandStatus status = new(false);
         try
         {
-            SourceMoment moment = await SourceMoment.TakeAsync(source, options, host.Clock, cancellationToken);
+            SourceSet set = await SourceSet.TakeAsync(sources, options, host.Clock, cancellationToken);
             status = new CommandStatus(true);
-            return moment;
+            return set;
         }
         catch (QuenchException failure)
         {
@@ -131,4 +125,12 @@ internal sealed class CoordinatedBackup(ImagingSource source, SnapshotOptions op
             _problems.Add($"SNAP-126: the command {run.Moment}, {run.Program}, {run.Problem}");
         }
     }
+
+    private static IEnumerable<OperationVolume> VolumesOf(ImagingSource source) => source switch
+    {
+        AttachedSource attached => [new OperationVolume(source.Name, attached.Volume.Device, attached.Volume.MountPoint)],
+        MountedSource mounted => mounted.Volume.MountPoints.Select(mountPoint => new OperationVolume(source.Name, mounted.Volume.Device, mountPoint)),
+        ColdSource cold => [new OperationVolume(source.Name, cold.Path, null)],
+        _ => [new OperationVolume(source.Name, source.Name, null)],
+    };
 }

@@ -60,8 +60,8 @@ internal sealed class WriterOptions
     }
 
     /// <summary>The applications of a backup; null when none are to be asked.</summary>
-    public WriterCoordination? For(ParseResult parsed, OperationVolume volume, TimeProvider clock) =>
-        parsed.GetValue(_none) ? null : For(parsed, [volume], clock, new Wishes(parsed.GetValue(_components), parsed.GetValue(_truncate), Retries: 1));
+    public WriterCoordination? For(ParseResult parsed, IReadOnlyList<OperationVolume> volumes, TimeProvider clock) =>
+        parsed.GetValue(_none) ? null : For(parsed, volumes, clock, new Wishes(parsed.GetValue(_components), parsed.GetValue(_truncate), Retries: 1));
 
     /// <summary>The applications on some volumes, for a look or a test.</summary>
     public WriterCoordination For(ParseResult parsed, IReadOnlyList<OperationVolume> volumes, IReadOnlyList<string>? components, TimeProvider clock) =>

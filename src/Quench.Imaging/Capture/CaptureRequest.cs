@@ -50,8 +50,11 @@ public sealed record CaptureRequest
 /// <param name="Totals">What storing it took.</param>
 public sealed record CaptureResult(RecoveryPoint Point, SessionTotals Totals)
 {
-    /// <summary>The volume's record in the point.</summary>
+    /// <summary>The volume's record in the point; of several, the first.</summary>
     public VolumeRecord Volume => Point.Volumes[0];
+
+    /// <summary>The lowest grade of its volumes.</summary>
+    public string Grade => GradeText.Lowest(Point.Volumes.Select(volume => volume.Grade));
 
     /// <summary>What must be known although the point was made.</summary>
     public IReadOnlyList<CaptureWarning> Warnings { get; init; } = [];

@@ -8,31 +8,32 @@ namespace Quench.Imaging.Capture;
 /// <summary>Turns what the writers did into what a point says of it: grades, the record, the two documents.</summary>
 internal static class CoordinationSeal
 {
-    /// <summary>Waits until the writers have handed over what they owe, and grades the volume.</summary>
+    /// <summary>Waits until the writers have handed over what they owe, and grades the volumes.</summary>
     /// <param name="request">Has the writers, and the user's commands that were run.</param>
-    /// <param name="volume">As the provider left it.</param>
+    /// <param name="captured">The volumes as the provider left them.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <returns>The volume with its grade, and the record; null when there was no application on it and no command.</returns>
-    public static async Task<(VolumeRecord Volume, CoordinationRecord? Record)> MakeAsync(CaptureRequest request, VolumeRecord volume, CancellationToken cancellationToken)
+    /// <returns>The volumes with their grades, and the record; null when there was no application on them and no command.</returns>
+    public static async Task<(IReadOnlyList<VolumeRecord> Volumes, CoordinationRecord? Record)> MakeAsync(
+        CaptureRequest request, IReadOnlyList<CapturedVolume> captured, CancellationToken cancellationToken)
     {
+        VolumeRecord[] volumes = [.. captured.Select(volume => volume.Record)];
         IReadOnlyList<HookRecord> hooks = request.Hooks();
         if (request.Writers is not { Tries: > 0 } coordination)
         {
-            return (volume, hooks.Count == 0 ? null : new CoordinationRecord { Set = Guid.Empty, Writers = [], Hooks = hooks });
+            return (volumes, hooks.Count == 0 ? null : new CoordinationRecord { Set = Guid.Empty, Writers = [], Hooks = hooks });
         }
 
         IReadOnlyList<WriterReport> reports = await coordination.SettleAsync(cancellationToken);
         ComponentPlaces places = coordination.Places;
-        SnapshotGrade held = request.Snapshot.Grade;
+        Dictionary<string, SnapshotGrade> held = captured.ToDictionary(volume => volume.Record.Name, volume => volume.Snapshot.Grade);
         bool isAny = reports.Where((_, index) => places.TouchesSet(index)).Any();
         if (!isAny && hooks.Count == 0)
         {
-            return (volume, null);
+            return (volumes, null);
         }
 
-        volume = volume with { Grade = GradeText.Of(GradeRule.OfVolume(volume.Name, held, reports, places)) };
-        Dictionary<string, SnapshotGrade> grades = new() { [volume.Name] = held };
-        BackedUpComponent[][] components = [.. reports.Select((report, index) => Components(report, index, places, grades))];
+        volumes = [.. volumes.Select(volume => volume with { Grade = GradeText.Of(GradeRule.OfVolume(volume.Name, held[volume.Name], reports, places)) })];
+        BackedUpComponent[][] components = [.. reports.Select((report, index) => Components(report, index, places, held))];
         CoordinationRecord record = new()
         {
             Set = coordination.SetId,
@@ -42,9 +43,9 @@ internal static class CoordinationSeal
             Writers = [.. reports.Select((report, index) => (report, index)).Where(one => places.TouchesSet(one.index)).Select(one => Describe(one.report, components[one.index]))],
             Hooks = hooks,
             MetadataDocument = WriterMetadataDocument.Write(reports),
-            ComponentsDocument = BackupComponentsDocument.Write(coordination.SetId, [(volume.Name, volume.Source, volume.Grade)], reports, index => components[index]),
+            ComponentsDocument = BackupComponentsDocument.Write(coordination.SetId, [.. volumes.Select(volume => (volume.Name, volume.Source, volume.Grade))], reports, index => components[index]),
         };
-        return (volume, record);
+        return (volumes, record);
     }
 
     private static BackedUpComponent[] Components(WriterReport report, int index, ComponentPlaces places, Dictionary<string, SnapshotGrade> grades) =>

@@ -31,12 +31,25 @@ public static class VolumeCapture
         CaptureRequest request, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken) =>
         BreakWatch.RunAsync(request.Snapshot, clock, (watch, token) => RunAsync(request, vault, activity, watch, clock, token), cancellationToken);
 
+    /// <summary>Images several volumes that are to have one instant, as one point.</summary>
+    /// <param name="requests">One for each volume, each with another name; what the point says beside its volumes is in the first.</param>
+    /// <param name="set">The volumes, in the same order; stays open.</param>
+    /// <param name="vault">Where to; stays open.</param>
+    /// <param name="activity">Told how far it is.</param>
+    /// <param name="clock">Measures patience.</param>
+    /// <param name="cancellationToken">Gives up. The vault stays valid and has no new point, unless the commit had already begun.</param>
+    /// <returns>The committed point: durable.</returns>
+    /// <exception cref="QuenchException">SNAP-120 to SNAP-123, SNAP-183, SNAP-184, IMG-110, and what the vault throws. No point has been committed then.</exception>
+    public static Task<CaptureResult> RunAsync(
+        IReadOnlyList<CaptureRequest> requests, IConvergingSet set, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken) =>
+        BreakWatch.RunAsync(requests[0].Snapshot, clock, (watch, token) => ConvergingCapture.RunAsync(requests, set, vault, activity, watch, token), cancellationToken);
+
     private static async Task<CaptureResult> RunAsync(
         CaptureRequest request, BackupVault vault, ActivityMonitor activity, BreakWatch watch, TimeProvider clock, CancellationToken cancellationToken)
     {
         if (request.Snapshot is IConvergingSnapshot converging)
         {
-            return await ConvergingCapture.RunAsync(request, converging, vault, activity, watch, cancellationToken);
+            return await ConvergingCapture.RunAsync([request], new SetOfOne(converging), vault, activity, watch, cancellationToken);
         }
 
         try
@@ -74,7 +87,8 @@ public static class VolumeCapture
             volume = volume with { Proof = await ProveAsync(request, plan, session, vault.OpenImage(volume), activity, clock, cancellationToken) };
         }
 
-        CaptureResult result = await CommitAsync(request, session, volume, activity, watch, cancellationToken);
+        volume = volume with { NewBytes = session.Totals.NewChunkBytes, StoredBytes = session.Totals.StoredBytes };
+        CaptureResult result = await CommitAsync(request, session, [new CapturedVolume(snapshot, volume)], activity, watch, cancellationToken);
         return result with { Warnings = [.. Warnings(request, scan), .. await RememberAsync(request, vault.Info.Id, result.Point, cancellationToken)] };
     }
 
@@ -200,21 +214,23 @@ public static class VolumeCapture
     }
 
     internal static async Task<CaptureResult> CommitAsync(
-        CaptureRequest request, BackupSession session, VolumeRecord volume, ActivityMonitor activity, BreakWatch watch, CancellationToken cancellationToken)
+        CaptureRequest request, BackupSession session, IReadOnlyList<CapturedVolume> captured, ActivityMonitor activity, BreakWatch watch, CancellationToken cancellationToken)
     {
         activity.Begin(JobPhase.Finishing, 0);
-        DiffAreaStatus status = await request.Snapshot.GetStatusAsync(cancellationToken);
-        SnapshotTrouble.ThrowIfBroken(request.Snapshot, status, cause: null);
-        (volume, CoordinationRecord? coordination) = await CoordinationSeal.MakeAsync(request, volume, cancellationToken);
-        SessionTotals totals = session.Totals;
+        List<CapturedVolume> volumes = [];
+        foreach (CapturedVolume volume in captured)
+        {
+            DiffAreaStatus status = await volume.Snapshot.GetStatusAsync(cancellationToken);
+            SnapshotTrouble.ThrowIfBroken(volume.Snapshot, status, cause: null);
+            volumes.Add(volume with { Record = volume.Record with { DiffAreaPeakBytes = status.PeakBytes } });
+        }
+
+        (IReadOnlyList<VolumeRecord> records, CoordinationRecord? coordination) = await CoordinationSeal.MakeAsync(request, volumes, cancellationToken);
         PointDraft draft = new()
         {
             Host = request.Host,
-            Instant = request.Snapshot.Instant,
-            Volumes =
-            [
-                volume with { DiffAreaPeakBytes = status.PeakBytes, NewBytes = totals.NewChunkBytes, StoredBytes = totals.StoredBytes },
-            ],
+            Instant = volumes[0].Snapshot.Instant,
+            Volumes = records,
             Tags = request.Tags,
             Notes = request.Notes,
             Coordination = coordination,
@@ -222,5 +238,15 @@ public static class VolumeCapture
         watch.SealOrThrow();
         RecoveryPoint point = await session.CommitAsync(draft, cancellationToken);
         return new CaptureResult(point, session.Totals);
+    }
+
+    /// <summary>A volume that is held by itself.</summary>
+    private sealed class SetOfOne(IConvergingSnapshot only) : IConvergingSet
+    {
+        public IReadOnlyList<IConvergingSnapshot> Members => [only];
+
+        public ValueTask<bool> HoldAsync(IReadOnlyList<Func<UsedBlocks, ValueTask<UsedBlocks>>> choices, CancellationToken cancellationToken) => only.HoldAsync(choices[0], cancellationToken);
+
+        public ValueTask DisposeAsync() => only.DisposeAsync();
     }
 }

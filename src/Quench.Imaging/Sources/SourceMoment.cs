@@ -79,15 +79,12 @@ public sealed class SourceMoment : IAsyncDisposable
         }
     }
 
-    /// <summary>What is found here is only a first look at a volume that goes on changing; the capture looks again at the instant.</summary>
-    private static async Task<SourceMoment> TakeMountedAsync(
-        MountedVolume volume, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
+    private static async Task<SourceMoment> TakeMountedAsync(MountedVolume volume, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
     {
-        IConvergingSnapshot snapshot = TrackedProvider.Start(
-            volume, new TrackedOptions { FreezeLimit = options.FreezeLimit, FreezeRoot = options.FreezeRoot, TracksChanges = options.TracksChanges, Writers = options.Writers }, clock);
+        IConvergingSnapshot snapshot = TrackedProvider.Start(volume, ToTracked(options), clock);
         try
         {
-            return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, VolumeCondition.Running, cancellationToken));
+            return await LookAsync(snapshot, cancellationToken);
         }
         catch
         {
@@ -96,19 +93,23 @@ public sealed class SourceMoment : IAsyncDisposable
         }
     }
 
+    internal static TrackedOptions ToTracked(SnapshotOptions options) =>
+        new() { FreezeLimit = options.FreezeLimit, FreezeRoot = options.FreezeRoot, TracksChanges = options.TracksChanges, Writers = options.Writers };
+
+    /// <summary>What is found here is only a first look at a volume that goes on changing; the capture looks again at the instant.</summary>
+    internal static async Task<SourceMoment> LookAsync(IConvergingSnapshot snapshot, CancellationToken cancellationToken) =>
+        new(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, extent => PartConditions.WhileRunning(snapshot, extent), cancellationToken));
+
     /// <summary>
     /// Of the whole volume as it was mounted; of a partition as it was mounted by itself. A disk of which nothing is mounted here may be a guest's, which nobody can tell: then its partitions
     /// count as running, and of those without a journal all is imaged.
     /// </summary>
     private static VolumeCondition ConditionOf(AttachedVolume volume, ISnapshot snapshot, Extent extent) =>
         extent != snapshot.Reader.Geometry.Whole && volume.MountPoint is null
-            ? (snapshot.Parts.Count == 0 ? VolumeCondition.Running : ConditionOf(snapshot.Parts.FirstOrDefault(part => part.Extent.Offset == extent.Offset)))
+            ? (snapshot.Parts.Count == 0 ? VolumeCondition.Running : PartConditions.Of(PartConditions.PartAt(snapshot, extent)))
         : volume.MountPoint is null ? VolumeCondition.AtRest
         : snapshot.Grade == SnapshotGrade.FileSystem ? VolumeCondition.Frozen
         : VolumeCondition.Running;
-
-    private static VolumeCondition ConditionOf(PartInUse? part) =>
-        part is null ? VolumeCondition.AtRest : part.IsFrozen ? VolumeCondition.Frozen : VolumeCondition.Running;
 
     /// <summary>Left in order; of a disk all that was recognised on it, and something was.</summary>
     private static bool IsClean(VolumeAnalysis analysis) => analysis.FileSystem?.State == FileSystemState.Clean

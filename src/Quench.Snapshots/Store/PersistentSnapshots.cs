@@ -1,5 +1,6 @@
 using System.Globalization;
 using Quench.Blocks;
+using Quench.Snapshots.Coordination;
 using Quench.Snapshots.Providers.Filter;
 
 namespace Quench.Snapshots.Store;
@@ -76,7 +77,7 @@ public static class PersistentSnapshots
                 clients[^1].Begin(options);
             }
 
-            await using FreezeSet freeze = await FreezeSet.StartAsync(options.Freeze ? volumes : [], cancellationToken);
+            await using FreezeSet freeze = await FreezeSet.StartAsync(options.Freeze ? MountPoints(volumes) : [], cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
             DateTimeOffset instant;
             freeze.Freeze(options.FreezeLimit);
@@ -93,7 +94,7 @@ public static class PersistentSnapshots
             }
 
             freeze.DemandHeld();
-            return KeepAll(clients, client => client.Keep(options.Label, instant, freeze.Holds(client.Volume) ? SnapshotGrade.FileSystem : SnapshotGrade.Crash));
+            return KeepAll(clients, client => client.Keep(options.Label, instant, client.Volume.MountPoint is { } mountPoint && freeze.Holds(mountPoint) ? SnapshotGrade.FileSystem : SnapshotGrade.Crash));
         }
         finally
         {
@@ -142,6 +143,10 @@ public static class PersistentSnapshots
     /// <summary>Opens a snapshot for reading, without a device.</summary>
     /// <exception cref="QuenchException">SNAP-160, SNAP-161: there is none, or it is gone.</exception>
     public static OpenSnapshot Open(AttachedVolume volume, uint number) => OpenSnapshot.Open(volume, number);
+
+    /// <summary>Where those are mounted that are, in the order of freezing.</summary>
+    private static IEnumerable<string> MountPoints(IReadOnlyList<AttachedVolume> volumes) =>
+        FreezeSet.InOrder(volumes, (volume, other) => other.Holds(volume.Origin)).Select(volume => volume.MountPoint).OfType<string>();
 
     private static ControlReply Ask(AttachedVolume volume, string op, uint number)
     {

@@ -59,6 +59,44 @@ public sealed class ConvergingCaptureTests
     }
 
     [Fact]
+    public async Task Volumes_of_a_set_become_one_point_each_as_it_was_when_all_were_held()
+    {
+        Random random = TestSeed.NewRandom();
+        await using BackupVault vault = await TestVault.NewAsync(Token);
+        for (int round = 0; round < 10; round++)
+        {
+            await using WrittenSet set = new([.. Enumerable.Range(0, random.Next(2, 4)).Select(_ => new WrittenVolume(random, random.Next(1, 4000) * Sector))]);
+            for (int more = random.Next(1, 3); more > 0; more--)
+            {
+                CaptureRequest[] requests = [.. set.Volumes.Select((volume, index) => Request(volume, $"vol{index}"))];
+                CaptureResult result = await VolumeCapture.RunAsync(requests, set, vault, new ActivityMonitor(TimeProvider.System), TimeProvider.System, Token);
+                Assert.Equal(requests.Select(request => request.Name), result.Point.Volumes.Select(volume => volume.Name));
+                Assert.Equal(result.Totals.StoredBytes, result.Point.Volumes.Sum(volume => volume.StoredBytes));
+                Assert.Equal("file-system", result.Grade);
+                foreach ((WrittenVolume volume, VolumeRecord record) in set.Volumes.Zip(result.Point.Volumes))
+                {
+                    Assert.Equal(volume.Held, await ReadImageAsync(vault, record));
+                    volume.Next();
+                }
+            }
+        }
+
+        Assert.True((await vault.VerifyAsync(null, VerifyLevel.Data, null, Token)).IsSound);
+    }
+
+    [Fact]
+    public async Task A_set_of_which_one_gives_up_leaves_no_point()
+    {
+        await using BackupVault vault = await TestVault.NewAsync(Token);
+        Random random = TestSeed.NewRandom();
+        await using WrittenSet set = new([new WrittenVolume(random, 300 * Sector), new WrittenVolume(random, 3000 * Sector) { GivesUp = true }]);
+        QuenchException failure = await Assert.ThrowsAsync<QuenchException>(() => VolumeCapture.RunAsync(
+            [Request(set.Volumes[0], "a"), Request(set.Volumes[1], "b")], set, vault, new ActivityMonitor(TimeProvider.System), TimeProvider.System, Token));
+        Assert.Equal("SNAP-184", failure.Code);
+        Assert.Empty(await vault.ListPointsAsync(Token));
+    }
+
+    [Fact]
     public async Task A_record_of_changes_that_lies_is_found_out_and_everything_is_read()
     {
         await using BackupVault vault = await TestVault.NewAsync(Token);
@@ -103,18 +141,17 @@ public sealed class ConvergingCaptureTests
         Assert.Equal(reads + 1, watched.Reads.Count);
     }
 
-    private static async Task<CaptureResult> CaptureAsync(BackupVault vault, WrittenVolume volume, ActivityMonitor activity)
+    private static Task<CaptureResult> CaptureAsync(BackupVault vault, WrittenVolume volume, ActivityMonitor activity) =>
+        VolumeCapture.RunAsync(Request(volume, "vol"), vault, activity, TimeProvider.System, Token);
+
+    private static CaptureRequest Request(WrittenVolume volume, string name) => new()
     {
-        CaptureRequest request = new()
-        {
-            Snapshot = volume,
-            Analysis = VolumeAnalysis.AllInUse(volume.Reader.Geometry.Length),
-            Name = "vol",
-            Host = "host",
-            Settings = new CaptureSettings { ReadLanes = 2, WorkLanes = 2, SegmentBytes = 1 << 16 },
-        };
-        return await VolumeCapture.RunAsync(request, vault, activity, TimeProvider.System, Token);
-    }
+        Snapshot = volume,
+        Analysis = VolumeAnalysis.AllInUse(volume.Reader.Geometry.Length),
+        Name = name,
+        Host = "host",
+        Settings = new CaptureSettings { ReadLanes = 2, WorkLanes = 2, SegmentBytes = 1 << 16 },
+    };
 
     private static async Task<byte[]> ReadImageAsync(BackupVault vault, VolumeRecord record)
     {
@@ -122,6 +159,33 @@ public sealed class ConvergingCaptureTests
         byte[] all = new byte[image.Geometry.Length];
         await image.ReadAsync(0, all, Token);
         return all;
+    }
+
+    /// <summary>Volumes that are held together: the first time in vain.</summary>
+    private sealed class WrittenSet(IReadOnlyList<WrittenVolume> volumes) : IConvergingSet
+    {
+        public IReadOnlyList<WrittenVolume> Volumes => volumes;
+
+        public IReadOnlyList<IConvergingSnapshot> Members => volumes;
+
+        public async ValueTask<bool> HoldAsync(IReadOnlyList<Func<UsedBlocks, ValueTask<UsedBlocks>>> choices, CancellationToken cancellationToken)
+        {
+            bool areAll = true;
+            foreach ((WrittenVolume volume, Func<UsedBlocks, ValueTask<UsedBlocks>> choose) in volumes.Zip(choices))
+            {
+                areAll &= await volume.HoldAsync(choose, cancellationToken);
+            }
+
+            return areAll;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (WrittenVolume volume in volumes)
+            {
+                await volume.DisposeAsync();
+            }
+        }
     }
 
     /// <summary>Each read of it is followed by a few writes, until it is held; each write is marked. It is held after a few passes, the first time in vain.</summary>

@@ -1,5 +1,6 @@
 using Quench.Blocks;
 using Quench.Imaging.Sources;
+using Quench.Snapshots;
 using Quench.Snapshots.Providers.Cold;
 using Quench.Snapshots.Providers.Filter;
 using Quench.Snapshots.Providers.Tracked;
@@ -41,6 +42,23 @@ public sealed class SourceResolverTests
     }
 
     [Fact]
+    public void Only_mounted_devices_each_named_once_have_one_instant_together()
+    {
+        MountedSource home = new(new MountedVolume("sdc1", "/dev/sdc1", "/home", "ext4", IsRoot: false));
+        MountedSource data = new(new MountedVolume("sdc2", "/dev/sdc2", "/srv", "xfs", IsRoot: false));
+        MountedSource disk = new(new MountedVolume("sdc", "/dev/sdc", "/home", "", IsRoot: false)
+        {
+            Parts = [new PartInUse(new Extent(1 << 20, 1 << 20), "/home", "ext4"), new PartInUse(new Extent(2 << 20, 1 << 20), "/srv", "xfs")],
+        });
+        SourceSet.DemandOneInstant([home, data]);
+        SourceSet.DemandOneInstant([new ColdSource("a", "/a")]);
+        Assert.Contains("a is not mounted", Together(home, new ColdSource("a", "/a")), StringComparison.Ordinal);
+        Assert.Contains("data is attached", Together(new AttachedSource(s_attached), home), StringComparison.Ordinal);
+        Assert.Contains("/home is named twice", Together(home, data, home), StringComparison.Ordinal);
+        Assert.Contains("/srv is named twice", Together(data, disk), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_mounted_device_is_refused_with_the_reason_and_the_ways_out()
     {
         QuenchException refusal = Refused(new PathUse("/dev/sdc1", PathKind.BlockDevice, 4096, ["mounted at /home"]), "SRC-103");
@@ -64,6 +82,13 @@ public sealed class SourceResolverTests
         Refused(new PathUse("/dev/null", PathKind.Other, 0, []), "SRC-102");
         Refused(new PathUse("/empty", PathKind.File, 0, []), "SRC-102");
         Refused(new PathUse("/nothing", PathKind.Missing, 0, []), "SRC-101");
+    }
+
+    private static string Together(params ImagingSource[] sources)
+    {
+        QuenchException refusal = Assert.Throws<QuenchException>(() => SourceSet.DemandOneInstant(sources));
+        Assert.Equal(("SRC-105", 2), (refusal.Code, refusal.ExitCode));
+        return refusal.Message;
     }
 
     private static QuenchException Refused(PathUse use, string code, string? mountSource = null)

@@ -1,7 +1,6 @@
 using Quench.Blocks;
 using Quench.Interop.Linux;
 using Quench.Snapshots.Coordination;
-using Quench.Snapshots.Store;
 
 namespace Quench.Snapshots.Providers.Filter;
 
@@ -138,7 +137,7 @@ public static class FilterProvider
         bool slipped = false;
         InstantVerdict verdict = await HeldInstant.TakeAsync(
             options.Writers,
-            mountPoint,
+            [mountPoint],
             () =>
             {
                 using FrozenFileSystem frozen = FrozenFileSystem.Freeze(mountPoint, guard, options.FreezeLimit);
@@ -161,7 +160,7 @@ public static class FilterProvider
         AttachedVolume volume, IReadOnlyList<PartInUse> inUse, ControlClient client, SnapshotOptions options, QuietSearch? search, TimeProvider clock, CancellationToken cancellationToken)
     {
         PartInUse[] parts = [.. inUse.Select(part => part with { IsFrozen = options.Freeze && part.CanFreeze })];
-        AttachedVolume[] mounted = [.. parts.Where(part => part.IsFrozen).Select(part => volume with { MountPoint = part.MountPoint })];
+        string[] mounted = [.. parts.Where(part => part.IsFrozen).Select(part => part.MountPoint!)];
         await using FreezeSet set = await FreezeSet.StartAsync(mounted, cancellationToken);
         client.Ask(new ControlRequest { Op = "ping" }); // the way to the worker is compiled before anything is frozen
         cancellationToken.ThrowIfCancellationRequested();

@@ -80,6 +80,9 @@ internal sealed class Convergence(ConvergenceLimits limits)
             : GiveUp("it is written as fast as it can be read");
     }
 
+    /// <summary>Notes that the writers are held now, which may come to nothing.</summary>
+    public void NoteHold() => _holds++;
+
     private ConvergenceStep Copy(long left)
     {
         _passes++;
@@ -87,7 +90,7 @@ internal sealed class Convergence(ConvergenceLimits limits)
         return ConvergenceStep.Copy;
     }
 
-    private ConvergenceStep Hold() => ++_holds <= limits.Holds ? ConvergenceStep.Hold : GiveUp("each time its writers were held, too much had been written just before");
+    private ConvergenceStep Hold() => _holds < limits.Holds ? ConvergenceStep.Hold : GiveUp("each time its writers were held, too much had been written just before");
 
     private ConvergenceStep GiveUp(string reason)
     {

@@ -42,6 +42,10 @@ internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long St
             File.Exists(disk + "/diskseq") ? Text(disk + "/diskseq") : "");
     }
 
+    /// <summary>The partitions of a disk, as the kernel has them.</summary>
+    public static IEnumerable<DeviceNumber> PartitionsOf(DeviceNumber disk) =>
+        Directory.EnumerateDirectories(BlockDevice.FolderOf(disk)).Where(folder => File.Exists(folder + "/partition")).Select(folder => Number(Text(folder + "/dev")));
+
     /// <summary>
     /// Refuses what the tracker can't vouch for: devices that pass bios on without making requests (dm, md: their completion is not heard), and memory that
     /// file systems write past the block layer.
@@ -58,6 +62,16 @@ internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long St
         if (File.Exists(disk + "/queue/dax") && Text(disk + "/queue/dax") != "0")
         {
             throw Untrackable(device, "it is memory that file systems may write without a request (DAX)");
+        }
+    }
+
+    /// <summary>The file below, of a loop device; null of anything else.</summary>
+    public string? BackingFile
+    {
+        get
+        {
+            string file = BlockDevice.FolderOf(Disk) + "/loop/backing_file";
+            return File.Exists(file) ? Text(file) : null;
         }
     }
 

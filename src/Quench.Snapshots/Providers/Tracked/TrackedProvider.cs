@@ -16,8 +16,8 @@ public static class TrackedProvider
 
     private static readonly HashSet<string> s_fileSystems = ["ext2", "ext3", "ext4", "xfs", BtrfsDevices.Type]; // frozen as a whole
 
-    /// <summary>Finds the mounted device that a path means: the device itself or a place where it is mounted.</summary>
-    /// <returns>Null when it is not mounted, or its file system is none that can be held here.</returns>
+    /// <summary>Finds the mounted device that a path means: the device itself, a place where it is mounted, or a disk of which partitions are mounted.</summary>
+    /// <returns>Null when it is not mounted, or no file system on it can be held here, or something else than a mount holds one of its partitions.</returns>
     /// <exception cref="QuenchException">SNAP-182: a file system on several devices.</exception>
     public static MountedVolume? Find(string path)
     {
@@ -32,6 +32,11 @@ public static class TrackedProvider
         MountEntry? mount = named is { } device
             ? mounts.FirstOrDefault(one => DeviceOf(one) == device)
             : mounts.LastOrDefault(one => one.MountPoint == full);
+        if (mount is null && named is { } disk)
+        {
+            return FindDisk(full, disk, mounts);
+        }
+
         if (mount is null || !s_fileSystems.Contains(mount.Type) || DeviceOf(mount) is not { } number || !Directory.Exists($"/sys/dev/block/{number}"))
         {
             return null;
@@ -44,6 +49,24 @@ public static class TrackedProvider
         return NativeFile.TryGetStatus(source) is { Kind: FileKind.BlockDevice } found && found.SpecialDevice == number
             ? new MountedVolume(Path.GetFileName(source), source, mount.MountPoint, mount.Type, isRoot)
             : null;
+    }
+
+    private static MountedVolume? FindDisk(string device, DeviceNumber number, IReadOnlyList<MountEntry> mounts)
+    {
+        PartInUse[] parts = [.. PartInUse.Of(device).Select(part => part with { IsFrozen = part.CanFreeze })];
+        if (!parts.Any(part => part.IsFrozen) || parts.Any(part => part.MountPoint is null))
+        {
+            return null;
+        }
+
+        DeviceNumber[] partitions = [.. DiskPlace.PartitionsOf(number)];
+        foreach (DeviceNumber partition in partitions)
+        {
+            BtrfsDevices.DemandSingle(partition, "/dev/" + Path.GetFileName(BlockDevice.FolderOf(partition)));
+        }
+
+        bool hasRoot = mounts.Any(mount => mount.MountPoint == "/" && DeviceOf(mount) is { } root && partitions.Contains(root));
+        return new MountedVolume(Path.GetFileName(device), device, parts.First(part => part.IsFrozen).MountPoint!, "", hasRoot) { Parts = parts };
     }
 
     /// <summary>The device of a mount; null when its source is none. A btrfs has a device number of its own, which is not its device's.</summary>
@@ -59,6 +82,46 @@ public static class TrackedProvider
     /// <exception cref="QuenchException">SNAP-180 to SNAP-182: its writes can't be tracked; SNAP-185: it is the machine's root.</exception>
     public static IConvergingSnapshot Start(MountedVolume volume, TrackedOptions options, TimeProvider clock)
     {
+        DemandMayFreeze(volume, options);
+        return StartTracking(volume, options, clock);
+    }
+
+    /// <summary>Starts to track several volumes that are to have one instant.</summary>
+    /// <param name="volumes">From <see cref="Find"/>, each once.</param>
+    /// <param name="options">How they may be held; the memory for the rest is for all of them together.</param>
+    /// <param name="clock">Names the instant, and times the passes.</param>
+    /// <exception cref="QuenchException">As <see cref="Start"/>; nothing has been started then.</exception>
+    public static async ValueTask<IConvergingSet> StartSetAsync(IReadOnlyList<MountedVolume> volumes, TrackedOptions options, TimeProvider clock)
+    {
+        foreach (MountedVolume volume in volumes)
+        {
+            DemandMayFreeze(volume, options);
+        }
+
+        TrackedOptions each = options with { Limits = options.Limits with { HeldBytes = options.Limits.HeldBytes / volumes.Count } };
+        List<TrackedSnapshot> members = [];
+        try
+        {
+            foreach (MountedVolume volume in volumes)
+            {
+                members.Add(StartTracking(volume, each, clock));
+            }
+
+            return new TrackedSet(members, options, clock);
+        }
+        catch
+        {
+            foreach (TrackedSnapshot member in members)
+            {
+                await member.DisposeAsync();
+            }
+
+            throw;
+        }
+    }
+
+    private static void DemandMayFreeze(MountedVolume volume, TrackedOptions options)
+    {
         if (volume.IsRoot && !options.FreezeRoot)
         {
             throw new QuenchException(
@@ -69,7 +132,10 @@ public static class TrackedProvider
                 Effect = "nothing was read or written",
             };
         }
+    }
 
+    private static TrackedSnapshot StartTracking(MountedVolume volume, TrackedOptions options, TimeProvider clock)
+    {
         DeviceTracker tracker = DeviceTracker.Start(volume.Device);
         StandingTracker? standing = null;
         try

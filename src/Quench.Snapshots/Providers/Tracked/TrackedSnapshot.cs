@@ -32,13 +32,14 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
     private TimeSpan _lastInterval; // between the last two tellings
     private long _lastWritten;      // in it
     private HeldRest? _rest;
-    private Task<ThawGuard>? _guard; // coming up, for the next hold
+    private UsedBlocks _lateMarks;       // harvested while writers were held, after the standing tracker had begun to count
+    private Task<FreezeSet>? _guards;    // coming up, for the next hold
 
     public TrackedSnapshot(MountedVolume volume, TrackedOptions options, DeviceTracker tracker, IBlockReader live, TimeProvider clock)
     {
         (_volume, _options, _tracker, _live, _clock) = (volume, options, tracker, live, clock);
         _convergence = new Convergence(options.Limits);
-        _marked = NoBlocks();
+        (_marked, _lateMarks) = (NoBlocks(), NoBlocks());
         _began = clock.GetTimestamp();
         _harvestedAt = _began;
         Instant = clock.GetUtcNow();
@@ -62,13 +63,19 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
 
     public IReadOnlyList<string> Doubts => _doubts;
 
+    public IReadOnlyList<PartInUse> Parts => _volume.Parts;
+
+    /// <summary>Where its file systems are mounted that are frozen at the instant.</summary>
+    public IReadOnlyList<string> FrozenPoints => _volume.FrozenPoints;
+
     public IBlockReader Reader => FreezeTime is null ? _live : _rest!;
 
     public ValueTask<UsedBlocks> TakeChangesAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using (SafeFileHandle root = NativeFile.Open(_volume.MountPoint, OpenMode.ReadOnly | OpenMode.Directory))
+        foreach (string mountPoint in _volume.MountPoints)
         {
+            using SafeFileHandle root = NativeFile.Open(mountPoint, OpenMode.ReadOnly | OpenMode.Directory);
             NativeFile.SyncFileSystem(root); // what lies in the cache would otherwise be written while the writers are held
         }
 
@@ -93,42 +100,41 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
     {
         if (_convergence.Passes > 1)
         {
-            _guard ??= ThawGuard.StartAsync(_volume.MountPoint, CancellationToken.None);
+            _guards ??= FreezeSet.StartAsync(FrozenPoints, CancellationToken.None);
         }
 
         return false;
     }
 
-    public async ValueTask<bool> HoldAsync(Func<UsedBlocks, ValueTask<UsedBlocks>> choose, CancellationToken cancellationToken)
-    {
-        _rest ??= new HeldRest(_live.Geometry, _options.Limits.HeldBytes);
-        Task<ThawGuard> starting = _guard ?? ThawGuard.StartAsync(_volume.MountPoint, cancellationToken);
-        _guard = null;
-        using ThawGuard guard = await starting;
-        cancellationToken.ThrowIfCancellationRequested();
-        bool isWhole = false;
-        DateTimeOffset instant = default;
-        TimeSpan heldFor = default;
-        InstantVerdict verdict = await HeldInstant.TakeAsync(
-            _options.Writers,
-            _volume.MountPoint,
-            async () =>
-            {
-                using FrozenFileSystem frozen = FrozenFileSystem.Freeze(_volume.MountPoint, guard, _options.FreezeLimit);
-                instant = _clock.GetUtcNow();
-                isWhole = await CopyRestAsync(_rest, choose);
-                heldFor = frozen.Thaw();
-                return isWhole;
-            },
-            cancellationToken);
-        if (!isWhole || verdict == InstantVerdict.TryAgain)
-        {
-            return false;
-        }
+    public ValueTask<bool> HoldAsync(Func<UsedBlocks, ValueTask<UsedBlocks>> choose, CancellationToken cancellationToken) =>
+        TrackedHold.TakeAsync([this], [choose], _options, _clock, cancellationToken);
 
-        (Instant, Grade, FreezeTime) = (instant, SnapshotGrade.FileSystem, heldFor);
-        return true;
+    /// <summary>Has all in place that a hold needs: memory, and a guard for each file system.</summary>
+    /// <returns>Not frozen yet; the caller's.</returns>
+    public async ValueTask<FreezeSet> PrepareHoldAsync(CancellationToken cancellationToken)
+    {
+        DemandSameMounts();
+        _rest ??= new HeldRest(_live.Geometry, _options.Limits.HeldBytes);
+        Task<FreezeSet> starting = _guards ?? FreezeSet.StartAsync(FrozenPoints, cancellationToken);
+        _guards = null;
+        FreezeSet guards = await starting;
+        _convergence.NoteHold();
+        return guards;
     }
+
+    /// <summary>The instant is there: the reader answers what was copied.</summary>
+    /// <param name="instant">When all writers were held.</param>
+    /// <param name="heldFor">How long its own were.</param>
+    public void Accept(DateTimeOffset instant, TimeSpan heldFor)
+    {
+        SnapshotGrade grade = Parts.All(part => part.IsFrozen) ? SnapshotGrade.FileSystem : SnapshotGrade.Crash;
+        (Instant, Grade, FreezeTime) = (instant, grade, heldFor);
+    }
+
+    /// <summary>Whether its device is a loop device, or a part of one, over a file on another volume.</summary>
+    public bool LiesOn(TrackedSnapshot other) =>
+        DiskPlace.Of(_volume.Device).BackingFile is { } file && NativeFile.TryGetStatus(file) is { } status
+        && other._volume.MountPoints.Any(mountPoint => NativeFile.TryGetStatus(mountPoint)?.Device == status.Device);
 
     /// <remarks>Only after the first <see cref="TakeChangesAsync"/>: what is written after that is told by the next.</remarks>
     public ValueTask<VolumeChanges> GetChangesAsync(Guid vault, CancellationToken cancellationToken) =>
@@ -147,7 +153,7 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
                 };
             }
 
-            standing.Remember(vault, point, used, _marked);
+            standing.Remember(vault, point, used, _lateMarks.With(_marked));
         }
 
         return ValueTask.CompletedTask;
@@ -164,7 +170,7 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
 
     public async ValueTask DisposeAsync()
     {
-        await LetGoOfGuardAsync();
+        await LetGoOfGuardsAsync();
         Standing?.Dispose();
         _tracker.Dispose();
         await _live.DisposeAsync();
@@ -174,23 +180,27 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
         }
     }
 
-    private async ValueTask LetGoOfGuardAsync()
+    private async ValueTask LetGoOfGuardsAsync()
     {
-        if (_guard is not null)
+        if (_guards is not null)
         {
             try
             {
-                (await _guard).Dispose();
+                await (await _guards).DisposeAsync();
             }
             catch (QuenchException)
             {
-                // It did not come up, and it is not needed any more.
+                // They did not come up, and they are not needed any more.
             }
         }
     }
 
-    /// <summary>Copies under the freeze. Whoever writes to the device past the file system is not held by it: then it is copied again, a few times.</summary>
-    private async ValueTask<bool> CopyRestAsync(HeldRest rest, Func<UsedBlocks, ValueTask<UsedBlocks>> choose)
+    /// <summary>
+    /// Copies under the freeze. Whoever writes to the device past the frozen file systems is not held by it: then it is copied again, a few times, unless nothing in use was written.
+    /// </summary>
+    /// <param name="choose">Says what must be copied.</param>
+    /// <returns>False when it can't be had now: too much is left, or writing does not end.</returns>
+    public async ValueTask<bool> CopyRestAsync(Func<UsedBlocks, ValueTask<UsedBlocks>> choose)
     {
         if (!TryDrain())
         {
@@ -203,24 +213,51 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
             return false;
         }
 
-        for (int fill = 0; fill < FillsWhileHeld; fill++)
+        _lateMarks = NoBlocks();
+        for (int fill = 0; fill <= FillsWhileHeld; fill++)
         {
             Harvest();
-            UsedBlocks wanted = await choose(TellChanges());
-            if (_isEverything || wanted.TotalLength > rest.Room)
+            if (fill > 0 && _doubt is null && _marked.Bits.NextSet(0) < 0)
+            {
+                return true;
+            }
+
+            UsedBlocks changed = TellChanges();
+            UsedBlocks wanted = await choose(changed);
+            if (_isEverything || wanted.TotalLength > _rest!.Room)
             {
                 return false;
             }
 
-            await rest.FillAsync(_live, wanted);
-            Harvest();
-            if (_doubt is null && _marked.Bits.NextSet(0) < 0)
+            if (fill > 0)
             {
-                return true;
+                _lateMarks = _lateMarks.With(changed);
+                if (!changed.Runs().Any(wanted.Overlaps))
+                {
+                    return true; // of what was copied nothing has changed
+                }
+            }
+
+            if (fill < FillsWhileHeld)
+            {
+                await _rest.FillAsync(_live, wanted);
             }
         }
 
         return false;
+    }
+
+    /// <summary>A partition that was mounted meanwhile would not be frozen, and its map would be read as that of one at rest.</summary>
+    private void DemandSameMounts()
+    {
+        if (_volume.Parts.Count > 0 && !PartInUse.Of(_volume.Device).Select(part => (part.Extent, part.MountPoint)).SequenceEqual(_volume.Parts.Select(part => (part.Extent, part.MountPoint))))
+        {
+            throw new QuenchException("SNAP-183", $"partitions of {_volume.Device} were mounted or unmounted while it was tracked", "run the backup again")
+            {
+                Effect = "the backup was given up and left no recovery point; the volume itself is unaffected",
+                CanRetry = true,
+            };
+        }
     }
 
     private void BeginStanding()

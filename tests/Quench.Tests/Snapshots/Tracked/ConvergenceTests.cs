@@ -72,6 +72,8 @@ public sealed class ConvergenceTests
         for (int hold = 0; hold < s_limits.Holds; hold++)
         {
             Assert.Equal(ConvergenceStep.Hold, convergence.Judge(MiB, false, TimeSpan.FromSeconds(1)));
+            Assert.Equal(ConvergenceStep.Hold, convergence.Judge(MiB, false, TimeSpan.FromSeconds(1))); // to be ready costs nothing: others of a set may not be
+            convergence.NoteHold();
         }
 
         Assert.Equal(ConvergenceStep.GiveUp, convergence.Judge(MiB, false, TimeSpan.FromSeconds(1)));
