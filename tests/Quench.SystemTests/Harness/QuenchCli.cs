@@ -1,5 +1,8 @@
 using System.Diagnostics;
+using System.Text;
 using System.Text.Json;
+using Quench.Vault;
+using Quench.Vault.Stores;
 using Xunit;
 
 namespace Quench.SystemTests.Harness;
@@ -10,6 +13,8 @@ namespace Quench.SystemTests.Harness;
 internal sealed record QuenchCli(string? Vault = null, string? Password = "a password for tests")
 {
     private const string Self = "QUENCH_SELF";
+
+    private static readonly KdfCost s_cheap = new(64, 1, 1);
 
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(120);
 
@@ -25,11 +30,15 @@ internal sealed record QuenchCli(string? Vault = null, string? Password = "a pas
         Environment.SetEnvironmentVariable("QUENCH_STATE_DIR", TrackingState.Root);
     }
 
-    /// <summary>Makes a vault in a folder.</summary>
+    /// <summary>Makes a vault in a folder, as <c>quench init</c> does, but for what a guess of its password costs: each of hundreds of commands would pay for it, and it is tested elsewhere.</summary>
     internal static async Task<QuenchCli> WithNewVaultAsync(string folder)
     {
         QuenchCli cli = new(folder);
-        await cli.RunAsync("init");
+        VaultSettings settings = new() { Kdf = s_cheap, Parity = ParitySettings.Default };
+        CreatedVault created = await BackupVault.CreateAsync(
+            new LocalDirectory(folder), settings, Encoding.UTF8.GetBytes(cli.Password!), TimeProvider.System, s_cheap, CancellationToken.None);
+        created.RecoveryCode.Dispose();
+        await created.Vault.DisposeAsync();
         return cli;
     }
 

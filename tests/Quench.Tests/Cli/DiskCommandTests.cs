@@ -110,7 +110,7 @@ public sealed class DiskCommandTests : IDisposable
         Assert.All(runs.Zip(runs.Skip(1)), pair => Assert.Equal(pair.Second.GetProperty("start").GetInt64(), pair.First.GetProperty("start").GetInt64() + pair.First.GetProperty("length").GetInt64()));
         long used = runs.Where(run => run.GetProperty("data").GetBoolean()).Sum(run => run.GetProperty("length").GetInt64());
         Assert.Equal(facts.RootElement.GetProperty("used_bytes").GetInt64(), used);
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         await DoneAsync("backup", disk.Path, "--json");
         using JsonDocument summary = JsonDocument.Parse(_host.LastLine);
         Assert.Equal(used, summary.RootElement.GetProperty("used_bytes").GetInt64());
@@ -119,7 +119,7 @@ public sealed class DiskCommandTests : IDisposable
 
     private async Task BackUpAsync(MadeDisk disk)
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         await DoneAsync("backup", disk.Path, "--prove", "--require", "file-system");
     }
 

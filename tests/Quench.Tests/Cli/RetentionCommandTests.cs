@@ -98,7 +98,7 @@ public sealed class RetentionCommandTests : IDisposable
     private async Task<string[]> MakeVaultAsync(int count)
     {
         Random random = TestSeed.NewRandom();
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         string[] points = new string[count];
         for (int i = 0; i < count; i++)
         {

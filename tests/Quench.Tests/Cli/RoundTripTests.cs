@@ -50,7 +50,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task The_summary_of_a_backup_has_the_fields_that_scripts_rely_on_in_their_order()
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         await DoneAsync("backup", _directory["disk.img"], "--json");
         using JsonDocument summary = JsonDocument.Parse(_host.LastLine);
         Assert.Equal(
@@ -66,7 +66,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task The_second_backup_of_an_unchanged_file_stores_nothing_new()
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         await DoneAsync("backup", _directory["disk.img"]);
         await DoneAsync("backup", _directory["disk.img"], "--json");
         using JsonDocument summary = JsonDocument.Parse(_host.LastLine);
@@ -78,7 +78,7 @@ public sealed class RoundTripTests : IDisposable
     public async Task A_lost_index_is_made_again_from_the_packs()
     {
         _host.Variables["QUENCH_CACHE_DIR"] = _directory["cache"];
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         await DoneAsync("backup", _directory["disk.img"]);
         Directory.Delete(Path.Combine(_directory["vault"], "index"), recursive: true);
         await DoneAsync("vault", "rebuild-index");
@@ -94,7 +94,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task What_would_be_overwritten_needs_a_yes()
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         await DoneAsync("backup", _directory["disk.img"]);
         byte[] other = TestSeed.NewRandom().NextBytes(Length);
         File.WriteAllBytes(_directory["target.img"], other);
@@ -115,7 +115,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task The_source_itself_is_overwritten_only_when_it_is_meant()
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         await DoneAsync("backup", _directory["disk.img"]);
         string[] restore = ["restore", "latest", _directory["disk.img"], "--yes"];
         Assert.Equal(ExitCodes.Failed, await _host.RunAsync(Token, restore));
@@ -127,7 +127,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task A_wrong_password_ends_with_12_and_the_recovery_code_opens_too()
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         string code = _host.LastLine;
         _host.Variables["QUENCH_PASSWORD"] = "wrong";
         Assert.Equal(ExitCodes.WrongPassword, await _host.RunAsync(Token, "list"));
@@ -145,7 +145,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task A_point_that_is_not_there_is_said_to_be_so()
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         Assert.Equal(ExitCodes.Failed, await _host.RunAsync(Token, "show", "latest"));
         Assert.Contains("holds no recovery point yet", _host.Error.ToString(), StringComparison.Ordinal);
         await DoneAsync("backup", _directory["disk.img"]);
@@ -155,7 +155,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task A_grade_lower_than_demanded_ends_with_3_and_the_point_is_there()
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         Assert.Equal(ExitCodes.LowerGrade, await _host.RunAsync(Token, "backup", _directory["disk.img"], "--require", "file-system"));
         await DoneAsync("show", "latest");
     }
@@ -163,7 +163,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task Damage_ends_with_22_and_is_named()
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         await DoneAsync("backup", _directory["disk.img"]);
         string largest = new DirectoryInfo(_directory["vault"]).EnumerateFiles("*", SearchOption.AllDirectories).MaxBy(file => file.Length)!.FullName;
         byte[] pack = File.ReadAllBytes(largest);
@@ -177,7 +177,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task A_rotten_pack_is_healed_and_what_was_verified_is_shown()
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         await DoneAsync("backup", _directory["disk.img"], "--prove");
         await DoneAsync("verify", "--level", "restored");
         await DoneAsync("list");
@@ -229,7 +229,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task An_interrupted_backup_ends_with_130_and_commits_nothing()
     {
-        await DoneAsync("init");
+        await _host.MakeVaultAsync(Token);
         using CancellationTokenSource interrupted = new();
         await interrupted.CancelAsync();
         Assert.Equal(ExitCodes.Interrupted, await _host.RunAsync(interrupted.Token, "backup", _directory["disk.img"]));

@@ -1,5 +1,9 @@
+using System.Text;
 using Quench.Cli;
 using Quench.Cli.Secrets;
+using Quench.Tests.Vault;
+using Quench.Vault;
+using Quench.Vault.Stores;
 
 namespace Quench.Tests.Cli;
 
@@ -29,7 +33,7 @@ internal sealed class ScriptedHost : ITerminal
         Terminal = HasTerminal ? this : null,
         IsRoot = IsRoot,
         MachineName = "testhost",
-        PasswordCost = Quench.Vault.KdfCost.Floor,
+        PasswordCost = KdfCost.Floor,
     };
 
     public void Type(params string[] answers)
@@ -39,6 +43,16 @@ internal sealed class ScriptedHost : ITerminal
         {
             _typed.Enqueue(answer);
         }
+    }
+
+    /// <summary>Makes the vault that the variables name, as "init" does, but with a password that costs nothing to check.</summary>
+    public async Task MakeVaultAsync(CancellationToken cancellationToken)
+    {
+        byte[] password = Encoding.UTF8.GetBytes(Variables["QUENCH_PASSWORD"]);
+        VaultSettings settings = new() { Kdf = VaultLab.Cheap, Parity = ParitySettings.Default };
+        CreatedVault created = await BackupVault.CreateAsync(new LocalDirectory(Variables["QUENCH_VAULT"]), settings, password, TimeProvider.System, VaultLab.Cheap, cancellationToken);
+        created.RecoveryCode.Dispose();
+        await created.Vault.DisposeAsync();
     }
 
     public Task<int> RunAsync(CancellationToken cancellationToken, params string[] args)

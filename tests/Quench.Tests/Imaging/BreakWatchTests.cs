@@ -5,6 +5,7 @@ using Quench.Blocks.Devices;
 using Quench.FileSystems;
 using Quench.Imaging.Activity;
 using Quench.Imaging.Capture;
+using Quench.Tests.Vault;
 using Quench.Vault;
 using Quench.Vault.Format;
 using Quench.Vault.Stores;
@@ -73,8 +74,8 @@ public sealed class BreakWatchTests
 
     private static async Task<BackupVault> NewVaultAsync(IObjectStore store)
     {
-        VaultSettings settings = new() { ChunkSize = TestVault.ChunkSize, Kdf = KdfCost.Floor };
-        return (await BackupVault.CreateAsync(store, settings, s_password, TimeProvider.System, Token)).Vault;
+        VaultSettings settings = new() { ChunkSize = TestVault.ChunkSize, Kdf = VaultLab.Cheap };
+        return (await BackupVault.CreateAsync(store, settings, s_password, TimeProvider.System, VaultLab.Cheap, Token)).Vault;
     }
 
     private static async Task DemandToldAsync(ScriptedSnapshot snapshot, Task<CaptureResult> capture, Task isBusy)
