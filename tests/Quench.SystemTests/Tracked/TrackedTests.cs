@@ -110,6 +110,7 @@ public sealed class TrackedTests
         MountedVolume root = new("root", "/dev/nothing", "/", "ext4", IsRoot: true);
         QuenchException failure = Assert.Throws<QuenchException>(() => TrackedProvider.Start(root, new TrackedOptions(), TimeProvider.System));
         Assert.Equal("SNAP-185", failure.Code);
+        Assert.Contains("no grade at all", failure.Next, StringComparison.Ordinal);
     }
 
     /// <summary>XFS and btrfs discard all that is free each time they are told to, and what is free counts as used while they run: several times a second, that is more than can be read.</summary>

@@ -127,7 +127,7 @@ public sealed class RoundTripTests : IDisposable
     [Fact]
     public async Task A_wrong_password_ends_with_12_and_the_recovery_code_opens_too()
     {
-        await _host.MakeVaultAsync(Token);
+        await DoneAsync("init");
         string code = _host.LastLine;
         _host.Variables["QUENCH_PASSWORD"] = "wrong";
         Assert.Equal(ExitCodes.WrongPassword, await _host.RunAsync(Token, "list"));

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.Interop.Block;
@@ -127,7 +128,8 @@ public static class TrackedProvider
             throw new QuenchException(
                 "SNAP-185",
                 $"{volume.Device} holds this machine's own root file system, which would be frozen for a moment",
-                "say that it may be with --freeze-root; a program that must write to go on waits until it is thawed, 5 seconds at most")
+                string.Create(CultureInfo.InvariantCulture, $"say that it may be with --freeze-root, for a point of file-system grade; a program that must write to go on waits until it is thawed, {options.FreezeLimit.TotalSeconds:0.#} seconds at most. ")
+                + "Without a freeze it has no instant while the machine runs, so no grade at all: image it at rest from another system, or, of a virtual machine, its disk from the host (`quench attach` there; crash grade)")
             {
                 Effect = "nothing was read or written",
             };
