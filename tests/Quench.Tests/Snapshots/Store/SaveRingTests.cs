@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Blocks.Devices;
@@ -12,11 +14,11 @@ namespace Quench.Tests.Snapshots.Store;
 /// <summary>The ring with threads at it: as few cells as possible, so that they turn below whoever reads.</summary>
 public sealed class SaveRingTests : IAsyncDisposable
 {
-    private const int Block = 4096;
+    private const int Block = 64 * 1024; // large: a copy takes long enough for its cell to be given away meanwhile
     private const int Cells = 2;
     private const int Slots = 64;
     private const int Readers = 2;
-    private const int Reads = 20_000; // by each reader, at least
+    private const int Reads = 60_000; // by each reader, at least
 
     private readonly TemporaryDirectory _folder = new();
     private readonly ImageFile _origin;
@@ -76,13 +78,15 @@ public sealed class SaveRingTests : IAsyncDisposable
 
     private void ReadOn(Random random, ref long reads, CancellationToken stop)
     {
-        using NativeBuffer block = new(Block);
+        using NativeBuffer room = new(2 * Block);
+        nint address = Unsafe.ByteOffset(ref Unsafe.NullRef<byte>(), ref MemoryMarshal.GetReference(room.GetSpan()));
+        Memory<byte> block = room.Memory.Slice((int)((Block - (address % Block)) % Block), Block); // the ring reads into memory that is aligned to blocks
         while (!stop.IsCancellationRequested)
         {
             int slot = random.Next(Slots);
-            Assert.True(_ring.TryRead(slot, block.GetSpan(), out int count));
+            Assert.True(_ring.TryRead(slot, block.Span, out int count));
             Assert.Equal(1, count);
-            Assert.True(block.GetSpan().IndexOfAnyExcept((byte)(slot + 1)) < 0, $"read {reads}: slot {slot} shows other bytes");
+            Assert.True(block.Span.IndexOfAnyExcept((byte)(slot + 1)) < 0, $"read {reads}: slot {slot} shows other bytes");
             Volatile.Write(ref reads, reads + 1);
         }
     }
