@@ -69,6 +69,23 @@ public sealed class CoordinationTests
     }
 
     [Fact]
+    public async Task An_application_on_two_volumes_is_whole_when_both_have_one_instant()
+    {
+        Requires.Tool("python3");
+        await using MountedLoop loop = await MountedLoop.CreateAsync(VolumeKind.Ext4, Length);
+        await using MountedLoop other = await MountedLoop.CreateAsync(VolumeKind.Ext4, Length);
+        using TempFolder folder = new("coordination");
+        QuenchCli cli = await QuenchCli.WithNewVaultAsync(folder["vault"]);
+        WriterProgram writer = new(folder, Path.Combine(loop.MountPoint, "data"), alsoIn: Directory.CreateDirectory(Path.Combine(other.MountPoint, "more")).FullName);
+        JsonElement both = await cli.BackupAsync(loop.MountPoint, other.MountPoint, "--writer-folder", writer.Folder);
+        Assert.Equal(["application", "application"], both.GetProperty("volumes").EnumerateArray().Select(volume => volume.GetProperty("grade").GetString()));
+        Assert.True(await writer.IsFreeAsync());
+
+        JsonElement half = await cli.BackupAsync(loop.MountPoint, "--writer-folder", writer.Folder);
+        Assert.Equal("file-system", half.GetProperty("grade").GetString());
+    }
+
+    [Fact]
     public async Task No_freeze_asks_no_writer_and_is_of_crash_grade()
     {
         Requires.LiveVolumes();

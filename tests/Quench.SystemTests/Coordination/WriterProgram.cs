@@ -16,14 +16,16 @@ internal sealed class WriterProgram
     /// <param name="data">The application's folder, on the volume.</param>
     /// <param name="twist">Python that is run at each event, before it is handled: may look at `event`, sleep or raise Failed.</param>
     /// <param name="lingerSeconds">How long it waits before it answers a freeze; it holds by then.</param>
-    internal WriterProgram(TempFolder folder, string data, string twist = "pass", string lingerSeconds = "0")
+    /// <param name="alsoIn">Another folder of the application, which may lie on another volume.</param>
+    internal WriterProgram(TempFolder folder, string data, string twist = "pass", string lingerSeconds = "0", string? alsoIn = null)
     {
         (_folder, _data) = (folder, data);
         Directory.CreateDirectory(data);
         File.WriteAllText(Path.Combine(data, "lock"), "");
         Folder = folder.MakeFolder("writers");
         string path = Path.Combine(Folder, "test-writer");
-        File.WriteAllText(path, Text.Replace("TWIST", twist, StringComparison.Ordinal).Replace("DATA", data, StringComparison.Ordinal).Replace("MARK", Mark, StringComparison.Ordinal).Replace("LINGER", lingerSeconds, StringComparison.Ordinal));
+        string folders = string.Join(", ", new[] { data, alsoIn }.OfType<string>().Select(place => $"{{\"folder\": \"{place}\"}}"));
+        File.WriteAllText(path, Text.Replace("FILES", folders, StringComparison.Ordinal).Replace("TWIST", twist, StringComparison.Ordinal).Replace("DATA", data, StringComparison.Ordinal).Replace("MARK", Mark, StringComparison.Ordinal).Replace("LINGER", lingerSeconds, StringComparison.Ordinal));
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
     }
 
@@ -50,7 +52,7 @@ internal sealed class WriterProgram
                 TWIST
                 if event == "identify":
                     answer["writer"] = {"id": "0d8a7a39-1a0c-4a57-9d0b-2a8f3f1f6c01", "name": "Test", "version": "7", "method": "a lock on a file",
-                        "components": [{"name": "files", "kind": "file-group", "files": [{"folder": "DATA"}]}]}
+                        "components": [{"name": "files", "kind": "file-group", "files": [FILES]}]}
                 elif event == "prepare-snapshot":
                     lock = os.open("DATA/lock", os.O_RDONLY)
                 elif event == "freeze":
