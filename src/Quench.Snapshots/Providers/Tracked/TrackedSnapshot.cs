@@ -214,10 +214,11 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
         }
 
         _lateMarks = NoBlocks();
+        UsedBlocks? filled = null;
         for (int fill = 0; fill <= FillsWhileHeld; fill++)
         {
             Harvest();
-            if (fill > 0 && _doubt is null && _marked.Bits.NextSet(0) < 0)
+            if (filled is not null && _doubt is null && _marked.Bits.NextSet(0) < 0)
             {
                 return true;
             }
@@ -229,10 +230,10 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
                 return false;
             }
 
-            if (fill > 0)
+            if (filled is not null)
             {
                 _lateMarks = _lateMarks.With(changed);
-                if (!changed.Runs().Any(wanted.Overlaps))
+                if (!changed.Runs().Any(wanted.Overlaps) && wanted.Runs().SequenceEqual(filled.Runs()))
                 {
                     return true; // of what was copied nothing has changed
                 }
@@ -241,6 +242,7 @@ internal sealed class TrackedSnapshot : IConvergingSnapshot, IChangeHistory
             if (fill < FillsWhileHeld)
             {
                 await _rest.FillAsync(_live, wanted);
+                filled = wanted;
             }
         }
 
