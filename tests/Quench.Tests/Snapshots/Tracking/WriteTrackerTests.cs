@@ -9,6 +9,7 @@ using Xunit;
 namespace Quench.Tests.Snapshots.Tracking;
 
 /// <summary>The shell: what a failing or hanging state disk does to writes.</summary>
+[Collection("alone")] // its limits are a fifth of a second of real time
 public sealed class WriteTrackerTests
 {
     private const long Length = 1L << 30;
