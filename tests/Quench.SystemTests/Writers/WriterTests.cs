@@ -103,7 +103,7 @@ public sealed class WriterTests(ServersOnOneVolume place) : IClassFixture<Server
         await using WriterDrive drive = await WriterDrive.FindAsync(place.Volume.MountPoint, place.SqliteSetting);
         TimeSpan limit = TimeSpan.FromSeconds(3); // long enough to freeze all of them one after the other on a busy machine
         await drive.FreezeAsync(place.Volume.MountPoint, limit);
-        await loads.DemandAllGoOnAsync(limit + TimeSpan.FromSeconds(0.25));
+        await loads.DemandAllGoOnAsync(limit + s_letGo); // let go in a quarter of a second; and then each must commit and sync once, on one disk
         Assert.All(await drive.ThawAsync(), answer => Assert.False(answer.Value.IsHeld, answer.Key));
         await loads.StopAsync();
     }
