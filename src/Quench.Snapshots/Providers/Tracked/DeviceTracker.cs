@@ -29,8 +29,11 @@ internal sealed class DeviceTracker : IDisposable
     private readonly TrackerMaps _maps;
     private TrackerCounters _seen;
 
-    private DeviceTracker(string device, DiskPlace place, TrackerTarget target, TrackerWatch watch) =>
+    private DeviceTracker(string device, DiskPlace place, TrackerTarget target, TrackerWatch watch)
+    {
         (_device, _place, _target, _watch, _maps) = (device, place, target, watch, watch.Maps);
+        _seen = watch.Count(); // what was missed until now does not matter: nothing has been read yet
+    }
 
     /// <summary>Bytes of the device.</summary>
     public long Length => _target.Length;
