@@ -39,11 +39,7 @@ public sealed class AttachedDiskTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        foreach (string mountPoint in Mounts.Read().Select(mount => mount.MountPoint).Where(point => point.StartsWith(_folder.Path, StringComparison.Ordinal)).Reverse())
-        {
-            await Tool.TryRunAsync("umount", mountPoint);
-        }
-
+        await TempMounts.UnmountAsync(_folder);
         if (_device is not null && (await _cli!.TryRunAsync("detach", _name)).ExitCode != 0)
         {
             await Leftovers.TearDownAsync(_name);

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using Quench.Blocks;
 using Quench.Cli.Output;
 using Quench.Imaging.Activity.Writers;
@@ -58,7 +57,7 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
         TimesText.WriteJson(writer, Times);
         WritersText.WriteJson(writer, WhoWrote);
         WriterRecordText.WriteJson(writer, Result.Point.Coordination);
-        WriteVolumes(writer);
+        PointJson.WriteVolumes(writer, Result.Point); // what the line says of one volume is of the first
         writer.WriteStartArray("warnings");
         foreach (CaptureWarning warning in Result.Warnings)
         {
@@ -67,28 +66,6 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
 
         writer.WriteEndArray();
     });
-
-    /// <summary>Each volume of the point; what the line says beside is of the first, or of all together.</summary>
-    private void WriteVolumes(Utf8JsonWriter writer)
-    {
-        writer.WriteStartArray("volumes");
-        foreach (VolumeRecord volume in Result.Point.Volumes)
-        {
-            writer.WriteStartObject();
-            writer.WriteString("volume", volume.Name);
-            writer.WriteString("source", volume.Source);
-            writer.WriteString("grade", volume.Grade);
-            writer.WriteString("file_system", volume.FileSystem);
-            writer.WriteNumber("length", volume.Length);
-            writer.WriteNumber("used_bytes", volume.UsedBytes);
-            writer.WriteNumber("new_bytes", volume.NewBytes);
-            writer.WriteNumber("stored_bytes", volume.StoredBytes);
-            writer.WriteString("scan", volume.Scan?.Kind);
-            writer.WriteEndObject();
-        }
-
-        writer.WriteEndArray();
-    }
 
     private void WriteWords(CliHost host)
     {

@@ -22,6 +22,18 @@ internal static class PointJson
     public static void WriteOne(TextWriter output, RecoveryPoint point, VaultChecks checks) =>
         JsonLine.Write(output, writer => Write(writer, point, checks));
 
+    /// <summary>Writes a point's volumes as the field "volumes" of an object that has been begun.</summary>
+    public static void WriteVolumes(Utf8JsonWriter writer, RecoveryPoint point)
+    {
+        writer.WriteStartArray("volumes");
+        foreach (VolumeRecord volume in point.Volumes)
+        {
+            Write(writer, volume);
+        }
+
+        writer.WriteEndArray();
+    }
+
     private static void Write(Utf8JsonWriter writer, RecoveryPoint point, VaultChecks checks)
     {
         writer.WriteStartObject();
@@ -48,13 +60,7 @@ internal static class PointJson
         }
 
         writer.WriteEndArray();
-        writer.WriteStartArray("volumes");
-        foreach (VolumeRecord volume in point.Volumes)
-        {
-            Write(writer, volume);
-        }
-
-        writer.WriteEndArray();
+        WriteVolumes(writer, point);
         WriterRecordText.WriteJson(writer, point.Coordination);
         writer.WriteEndObject();
     }

@@ -45,11 +45,7 @@ public sealed class TrackedDiskTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        foreach (string mountPoint in Mounts.Read().Select(mount => mount.MountPoint).Where(point => point.StartsWith(_folder.Path, StringComparison.Ordinal)).Reverse())
-        {
-            await Tool.TryRunAsync("umount", mountPoint);
-        }
-
+        await TempMounts.UnmountAsync(_folder);
         if (_device is not null)
         {
             await Tool.RunAsync("losetup", "-d", _device);

@@ -1,4 +1,5 @@
 using Quench.Imaging.Activity;
+using Quench.Tests.Faults;
 using Xunit;
 
 namespace Quench.Tests.Imaging;
@@ -8,7 +9,7 @@ public sealed class ActivityMonitorTests
     [Fact]
     public void Rate_and_remaining_time_follow_the_clock()
     {
-        HandClock clock = new();
+        SteppedClock clock = new();
         ActivityMonitor activity = new(clock);
         activity.Begin(JobPhase.Imaging, 1000);
         Progress progress = default;
@@ -29,7 +30,7 @@ public sealed class ActivityMonitorTests
     [Fact]
     public void The_rate_forgets_what_was_long_ago()
     {
-        HandClock clock = new();
+        SteppedClock clock = new();
         ActivityMonitor activity = new(clock);
         activity.Begin(JobPhase.Imaging, 0);
         activity.Add(1_000_000);
@@ -47,7 +48,7 @@ public sealed class ActivityMonitorTests
     [Fact]
     public void A_new_phase_counts_from_nothing()
     {
-        HandClock clock = new();
+        SteppedClock clock = new();
         ActivityMonitor activity = new(clock);
         activity.Begin(JobPhase.Imaging, 100);
         activity.Add(100);
@@ -55,16 +56,5 @@ public sealed class ActivityMonitorTests
         Progress progress = activity.Read();
         Assert.Equal((JobPhase.Proving, 0L, 50L), (progress.Phase, progress.BytesDone, progress.BytesTotal));
         Assert.Null(progress.Remaining);
-    }
-
-    private sealed class HandClock : TimeProvider
-    {
-        private long _ticks;
-
-        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-        public override long GetTimestamp() => _ticks;
-
-        public void Advance(TimeSpan by) => _ticks += by.Ticks;
     }
 }
