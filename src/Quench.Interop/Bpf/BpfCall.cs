@@ -16,6 +16,7 @@ internal static unsafe class BpfCall
     internal const int BPF_PROG_LOAD = 5;
     internal const int BPF_OBJ_PIN = 6;
     internal const int BPF_OBJ_GET = 7;
+    internal const int BPF_PROG_TEST_RUN = 10;
     internal const int BPF_OBJ_GET_INFO_BY_FD = 15;
     internal const int BPF_RAW_TRACEPOINT_OPEN = 17;
     private const nint SYS_bpf = 321;

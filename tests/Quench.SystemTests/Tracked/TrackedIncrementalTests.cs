@@ -63,7 +63,8 @@ public sealed class TrackedIncrementalTests
     [Theory]
     [InlineData("gone", "since its tracker was started")]
     [InlineData("lost", "1 writes could not be noted since the last point")]
-    [InlineData("link", "since its tracker was started")]
+    [InlineData("queued_1_link", "since its tracker was started")]
+    [InlineData("landed_2_link", "since its tracker was started")]
     [InlineData("record", "can't be read")]
     public async Task Any_doubt_about_the_tracker_means_that_everything_is_read(string what, string words)
     {
@@ -75,8 +76,8 @@ public sealed class TrackedIncrementalTests
             case "gone":
                 await Tool.RunAsync("umount", Path.Combine(volume.Loop.Run, "bpf"));
                 break;
-            case "link":
-                File.Delete(folder.QueuedLink);
+            case "queued_1_link" or "landed_2_link":
+                File.Delete(Path.Combine(folder.Objects, what));
                 break;
             case "record":
                 File.WriteAllBytes(Directory.GetFiles(folder.Files, "record-*").Single(), [1, 2, 3]);

@@ -10,8 +10,9 @@ namespace Quench.Snapshots.Providers.Tracked;
 /// /run/quench/bpf/                      a BPF file system
 ///     VERSION-MAJOR-MINOR-START-LENGTH-SEQUENCE/
 ///         bits, control                 the maps
-///         landed, queued                the programs
-///         landed_link, queued_link      their places at the tracepoints
+///         landed_1, landed_2            the programs, two copies of each
+///         queued_1, queued_2
+///         landed_1_link, …              their places at the tracepoints
 /// /run/quench/tracked/(the same name)/
 ///     lock                              held by the backup that uses it
 ///     record-NUMBER                     since when it counts; believed when the control map has the same number
@@ -20,7 +21,7 @@ namespace Quench.Snapshots.Providers.Tracked;
 /// </remarks>
 internal sealed record StandingFolder(string Name)
 {
-    private const int Version = 1; // of programs and maps: a tracker of another version is not used
+    private const int Version = 2; // of programs and maps: a tracker of another version is not used
 
     public string Objects => Path.Combine(ObjectsRoot, Name);
 
@@ -28,13 +29,9 @@ internal sealed record StandingFolder(string Name)
 
     public string Control => Path.Combine(Objects, "control");
 
-    public string LandedProgram => Path.Combine(Objects, "landed");
+    public string Landed => Path.Combine(Objects, "landed");
 
-    public string LandedLink => Path.Combine(Objects, "landed_link");
-
-    public string QueuedProgram => Path.Combine(Objects, "queued");
-
-    public string QueuedLink => Path.Combine(Objects, "queued_link");
+    public string Queued => Path.Combine(Objects, "queued");
 
     public string Files => Path.Combine(FilesRoot, Name);
 

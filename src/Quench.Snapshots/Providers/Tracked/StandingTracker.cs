@@ -129,7 +129,7 @@ internal sealed class StandingTracker : IDisposable
         ulong number = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))) | 1;
         _maps[TrackerWord.Record] = 0; // from here on nothing is known, until all of it is in place
         ClearOther();
-        (_maps[TrackerWord.MissesThen], _maps[TrackerWord.LostThen], _maps[TrackerWord.UnknownThen]) = (_atInstant.Misses, _atInstant.Lost, _atInstant.Unknown);
+        (_maps[TrackerWord.MissesThen], _maps[TrackerWord.LostThen], _maps[TrackerWord.UnknownThen]) = ((ulong)_atInstant.Misses, _atInstant.Lost, _atInstant.Unknown);
         WriteRecord(number, StandingRecord.Encode(points));
         _maps[TrackerWord.Record] = number;
         foreach (string old in Directory.EnumerateFiles(_folder.Files, "record-*").Where(path => path != _folder.Record(number)))
@@ -226,7 +226,7 @@ internal sealed class StandingTracker : IDisposable
 
     /// <summary>Why a write may be missing between the beginning of the count and a look at the counters.</summary>
     private string? DoubtSincePoint(TrackerCounters then) =>
-        then.DoubtSince(new TrackerCounters(_maps[TrackerWord.MissesThen], _maps[TrackerWord.LostThen], _maps[TrackerWord.UnknownThen]));
+        then.DoubtSince(new TrackerCounters((long)_maps[TrackerWord.MissesThen], _maps[TrackerWord.LostThen], _maps[TrackerWord.UnknownThen]));
 
     private bool TryReadRecord(out IReadOnlyList<StandingPoint> points, out string whyNot)
     {

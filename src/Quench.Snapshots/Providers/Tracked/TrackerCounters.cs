@@ -1,10 +1,10 @@
 namespace Quench.Snapshots.Providers.Tracked;
 
 /// <summary>What a tracker has missed since it was started, as far as it knows: each number only grows.</summary>
-/// <param name="Misses">Times that the kernel did not run a program, because it was running on that processor already.</param>
+/// <param name="Misses">Events that neither copy of a program saw, because both were running on that processor already.</param>
 /// <param name="Lost">Events that could not be noted.</param>
 /// <param name="Unknown">Requests of an unknown kind that changed the disk.</param>
-internal readonly record struct TrackerCounters(ulong Misses, ulong Lost, ulong Unknown)
+internal readonly record struct TrackerCounters(long Misses, ulong Lost, ulong Unknown)
 {
     /// <summary>Why a write may be missing between an earlier look and this one, in one clause; null when none is.</summary>
     public string? DoubtSince(TrackerCounters before) =>

@@ -4,7 +4,7 @@ using static Quench.Interop.Bpf.BpfRegister;
 namespace Quench.Snapshots.Providers.Tracked;
 
 /// <summary>
-/// Writes the two programs that watch a disk in the kernel: one hears what is submitted, the other what has landed. Both do the same with what they hear:
+/// Writes the programs that watch a disk in the kernel: one hears what is submitted, the other what has landed. Both do the same with what they hear:
 ///
 ///     a read                                   nothing, unless user space listens for its own
 ///     another disk                             nothing
@@ -14,12 +14,15 @@ namespace Quench.Snapshots.Providers.Tracked;
 /// A discard that has landed may be many discards in one request, with gaps between them: its bios are walked. Whatever can't be noted is counted as lost.
 /// A tracker that stands between backups has no log. It marks whole words of a range that is too long, and such a discard only when it is submitted: one that was under way at an instant is known
 /// to the tracker of that backup, which walks it.
+///
+/// Each runs as two copies, one after the other (<see cref="TrackerTurn"/>): what comes in an interrupt while one copy runs is left out there by the kernel, and heard by the other.
+/// The first notes on its processor which request it has taken and the second strikes that out; when there is nothing to strike out, the first was left out, and the second does its work.
 /// </summary>
 /// <remarks>
 /// Registers: r6 the request or bio, then the first block; r7 the count of bytes, then the last block; r8 the word; r9 the last word. The stack, from its end down:
-/// eight bytes of scratch, four of a map's index, then what was read of kernel memory.
+/// eight bytes of scratch, four of a map's index, then what was read of kernel memory, last the beginning of the request or bio.
 /// </remarks>
-internal sealed class TrackerProgram
+internal sealed partial class TrackerProgram
 {
     /// <summary>A range that touches more words of the map than this goes into the log.</summary>
     internal const int WordsInProgram = 16;
@@ -42,6 +45,8 @@ internal sealed class TrackerProgram
     private const int Value = -24;
     private const int Operation = -32;
     private const int Sector = -40;
+    private const int MostHead = 96;           // bytes of a request's beginning that are read at once; both structures are longer
+    private const int Head = Sector - MostHead;
 
     private readonly BpfAssembler _code = new();
     private readonly BpfLabel _end = new();
@@ -50,6 +55,7 @@ internal sealed class TrackerProgram
     private readonly RequestLayout _layout;
     private readonly TrackerTarget _target;
     private readonly TrackerMaps _maps;
+    private int _headBytes;
 
     private TrackerProgram(RequestLayout layout, TrackerTarget target, TrackerMaps maps)
     {
@@ -59,32 +65,61 @@ internal sealed class TrackerProgram
     }
 
     /// <summary>The program that hears submissions.</summary>
-    public static ulong[] ForSubmission(RequestLayout layout, TrackerTarget target, TrackerMaps maps)
+    public static ulong[] ForSubmission(RequestLayout layout, TrackerTarget target, TrackerMaps maps, TrackerTurn turn)
     {
         TrackerProgram program = new(layout, target, maps);
         program._code.Load(BpfWidth.Eight, R6, R1, layout.SubmittedBioAt * sizeof(ulong));
+        program.TakeTurn(turn, TakenQueued);
+        program.ReadHead(layout.BioFlags, layout.BioBytes, layout.BioSector, layout.BioToDisk[0]);
         program.Hear(layout.BioFlags, layout.BioToDisk, TrackerWord.HeardSubmitted);
-        program.ReadField(BpfWidth.Four, R6, layout.BioBytes, R7);
-        program.ReadField(BpfWidth.Eight, R6, layout.BioSector, R1);
+        program.ReadOwn(BpfWidth.Four, layout.BioBytes, R7);
+        program.ReadOwn(BpfWidth.Eight, layout.BioSector, R1);
         program.Mark(countBytes: false);
         return program.End();
     }
 
     /// <summary>The program that hears completions.</summary>
-    public static ulong[] ForCompletion(RequestLayout layout, TrackerTarget target, TrackerMaps maps)
+    public static ulong[] ForCompletion(RequestLayout layout, TrackerTarget target, TrackerMaps maps, TrackerTurn turn)
     {
         TrackerProgram program = new(layout, target, maps);
         BpfLabel single = new();
         program._code.Load(BpfWidth.Eight, R6, R1, layout.CompletedRequestAt * sizeof(ulong));
         program._code.Load(BpfWidth.Four, R7, R1, layout.CompletedBytesAt * sizeof(ulong));
+        program.TakeTurn(turn, TakenLanded);
+        program.ReadHead(layout.RequestFlags, layout.RequestSector, layout.RequestBio, layout.RequestToDisk[0]);
         program.Hear(layout.RequestFlags, layout.RequestToDisk, TrackerWord.HeardCompleted);
-        program.ReadField(BpfWidth.Eight, R6, layout.RequestSector, R1);
+        program.ReadOwn(BpfWidth.Eight, layout.RequestSector, R1);
         program._code.Store(BpfWidth.Eight, R10, Sector, R1);
         program.WalkDiscards(single);
         program._code.Place(single);
         program._code.Load(BpfWidth.Eight, R1, R10, Sector);
-        program.Mark(countBytes: true);
+        program.Mark(countBytes: maps.Log is not null);
         return program.End();
+    }
+
+    /// <summary>Copies the beginning of the structure at r6 onto the stack, as far as these fields reach: one call for all of them.</summary>
+    private void ReadHead(params ReadOnlySpan<int> fields)
+    {
+        foreach (int field in fields)
+        {
+            int end = field + sizeof(ulong);
+            _headBytes = end > MostHead ? _headBytes : Math.Max(_headBytes, end);
+        }
+
+        _code.CopyKernel(Head, _headBytes, R6, 0, _lost);
+    }
+
+    /// <summary>Reads a field of the structure at r6.</summary>
+    private void ReadOwn(BpfWidth width, int offset, BpfRegister into)
+    {
+        if (offset + sizeof(ulong) <= _headBytes)
+        {
+            _code.Load(width, into, R10, Head + offset);
+        }
+        else
+        {
+            ReadField(width, R6, offset, into);
+        }
     }
 
     /// <summary>Goes on only for a request that changes the disk, and counts that it was heard. The operation is on the stack then.</summary>
@@ -92,7 +127,7 @@ internal sealed class TrackerProgram
     {
         BpfLabel changes = new();
         BpfLabel onDisk = new();
-        ReadField(BpfWidth.Four, R6, flags, R8);
+        ReadOwn(BpfWidth.Four, flags, R8);
         _code.Compute(BpfArithmetic.And, R8, OperationMask);
         _code.JumpIf(R8, BpfCondition.SharesBit, 1, changes);
         _code.LoadMapValue(R1, _maps.Control, ByteOf(TrackerWord.Listen));
@@ -100,17 +135,18 @@ internal sealed class TrackerProgram
         _code.JumpIf(R1, BpfCondition.Equal, 0, _end);
         _code.Place(changes);
         _code.Store(BpfWidth.Eight, R10, Operation, R8);
-        _code.Move(R9, R6);
-        foreach (int pointer in toDisk)
+        ReadOwn(BpfWidth.Eight, toDisk[0], R9);
+        _code.JumpIf(R9, BpfCondition.Equal, 0, _end); // a flush of the driver's own has no disk
+        foreach (int pointer in toDisk.Skip(1))
         {
             ReadField(BpfWidth.Eight, R9, pointer, R9);
-            _code.JumpIf(R9, BpfCondition.Equal, 0, _end); // a flush of the driver's own has no disk
+            _code.JumpIf(R9, BpfCondition.Equal, 0, _end);
         }
 
         ReadField(BpfWidth.Eight, R9, _layout.DiskNumber, R9);
         _code.LoadConstant(R1, _target.DiskMajor | ((ulong)_target.DiskFirstMinor << 32));
         _code.JumpIf(R9, BpfCondition.NotEqual, R1, _end);
-        Count(heard, 1);
+        CountWhileListening(heard);
         _code.JumpIf(R8, BpfCondition.Equal, Write, onDisk);
         _code.JumpIf(R8, BpfCondition.Equal, Discard, onDisk);
         _code.JumpIf(R8, BpfCondition.Equal, SecureErase, onDisk);
@@ -127,7 +163,7 @@ internal sealed class TrackerProgram
         BpfLabel noted = new();
         _code.Load(BpfWidth.Eight, R1, R10, Operation);
         _code.JumpIf(R1, BpfCondition.NotEqual, Discard, single);
-        ReadField(BpfWidth.Eight, R6, _layout.RequestBio, R6);
+        ReadOwn(BpfWidth.Eight, _layout.RequestBio, R6);
         _code.JumpIf(R6, BpfCondition.Equal, 0, single);
         ReadField(BpfWidth.Eight, R6, _layout.BioNext, R1);
         _code.JumpIf(R1, BpfCondition.Equal, 0, single);
@@ -216,6 +252,7 @@ internal sealed class TrackerProgram
     private void MarkWord(bool isFirst)
     {
         BpfLabel isWhole = new();
+        BpfLabel isMarked = new();
         _code.Move(R1, -1);
         if (isFirst)
         {
@@ -237,7 +274,11 @@ internal sealed class TrackerProgram
         _code.Store(BpfWidth.Eight, R10, Value, R1);
         Find(_maps.Bits, R8);
         _code.Load(BpfWidth.Eight, R1, R10, Value);
+        _code.Load(BpfWidth.Eight, R2, R0, 0);
+        _code.Compute(BpfArithmetic.And, R2, R1);
+        _code.JumpIf(R2, BpfCondition.Equal, R1, isMarked); // as it is most of the time, and then no processor needs the word for itself
         _code.AtomicOr(R0, 0, R1);
+        _code.Place(isMarked);
         _code.JumpIf(R8, BpfCondition.NotLess, R9, _end);
         _code.Compute(BpfArithmetic.Add, R8, 1);
     }
@@ -264,6 +305,17 @@ internal sealed class TrackerProgram
         _code.JumpIf(end, BpfCondition.SignedNotGreater, R1, endIsInside);
         _code.Move(end, R1);
         _code.Place(endIsInside);
+    }
+
+    /// <summary>Only then: processors that count into one word at each write would wait for each other.</summary>
+    private void CountWhileListening(TrackerWord heard)
+    {
+        BpfLabel goOn = new();
+        _code.LoadMapValue(R1, _maps.Control, ByteOf(TrackerWord.Listen));
+        _code.Load(BpfWidth.Eight, R1, R1, 0);
+        _code.JumpIf(R1, BpfCondition.Equal, 0, goOn);
+        Count(heard, 1);
+        _code.Place(goOn);
     }
 
     private void CountBytes(BpfRegister start, BpfRegister end)

@@ -14,7 +14,7 @@ internal static class TrackerTestPoint
     private static int s_harvests;
 
     /// <summary>Missed runs that are counted beside the kernel's own.</summary>
-    internal static ulong Misses { get; private set; }
+    internal static long Misses { get; private set; }
 
     /// <summary>Called at each harvest of a backup's tracker.</summary>
     internal static void Reach(TrackerWatch watch)
@@ -33,7 +33,7 @@ internal static class TrackerTestPoint
         }
     }
 #else
-    internal static ulong Misses => 0;
+    internal static long Misses => 0;
 
     internal static void Reach(TrackerWatch watch)
     {

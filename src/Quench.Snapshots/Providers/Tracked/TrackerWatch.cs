@@ -7,16 +7,17 @@ using Quench.Interop.Memory;
 
 namespace Quench.Snapshots.Providers.Tracked;
 
-/// <summary>The two programs at work on one device, and every sign that they are not or have missed something. Not thread-safe.</summary>
+/// <summary>The programs at work on one device, and every sign that they are not or have missed something. Not thread-safe.</summary>
 internal sealed class TrackerWatch : IDisposable
 {
     private const string Landed = "quench_landed";
     private const string Queued = "quench_queued";
     private const int MostTries = 5;
+    private const int Looks = 4;
 
     private readonly SafeFileHandle _handle;
     private readonly NativeBuffer _sector;
-    private readonly List<BpfProgram> _programs = [];
+    private readonly List<TrackerPair> _pairs = [];
 
     private TrackerWatch(string device, TrackerMaps maps)
     {
@@ -36,8 +37,9 @@ internal sealed class TrackerWatch : IDisposable
     public static TrackerWatch Start(string device, TrackerTarget target, TrackerMaps maps) => Make(device, maps, watch =>
     {
         RequestLayout layout = RequestLayout.OfThisKernel();
-        watch.Attach(Landed, TrackerProgram.ForCompletion(layout, target, maps), RequestLayout.Completion);
-        watch.Attach(Queued, TrackerProgram.ForSubmission(layout, target, maps), RequestLayout.Submission);
+        watch._pairs.Add(TrackerPair.Attach(Landed, RequestLayout.Completion, turn => TrackerProgram.ForCompletion(layout, target, maps, turn)));
+        watch._pairs.Add(TrackerPair.Attach(Queued, RequestLayout.Submission, turn => TrackerProgram.ForSubmission(layout, target, maps, turn)));
+        ForgetTaken(maps.Taken!);
         if (!watch.HearsItself())
         {
             throw new QuenchException("SNAP-180", $"writes to {device} can't be tracked: the programs do not hear them", "see the kernel's log (dmesg)")
@@ -54,8 +56,8 @@ internal sealed class TrackerWatch : IDisposable
     /// <exception cref="LinuxErrorException">One of them is not there.</exception>
     public static TrackerWatch OpenPinned(string device, TrackerMaps maps, StandingFolder folder) => Make(device, maps, watch =>
     {
-        watch._programs.Add(BpfProgram.OpenPinned(Landed, folder.LandedProgram, folder.LandedLink));
-        watch._programs.Add(BpfProgram.OpenPinned(Queued, folder.QueuedProgram, folder.QueuedLink));
+        watch._pairs.Add(TrackerPair.OpenPinned(Landed, folder.Landed));
+        watch._pairs.Add(TrackerPair.OpenPinned(Queued, folder.Queued));
     });
 
     /// <summary>Lets the programs and maps stay in the kernel under names.</summary>
@@ -63,13 +65,26 @@ internal sealed class TrackerWatch : IDisposable
     {
         Maps.Bits.Pin(folder.Bits);
         Maps.Control.Pin(folder.Control);
-        _programs[0].Pin(folder.LandedProgram, folder.LandedLink);
-        _programs[1].Pin(folder.QueuedProgram, folder.QueuedLink);
+        _pairs[0].Pin(folder.Landed);
+        _pairs[1].Pin(folder.Queued);
     }
 
     /// <summary>What has been missed so far.</summary>
-    public TrackerCounters Count() =>
-        new(_programs.Aggregate(0UL, (sum, program) => sum + program.CountMisses()), Maps[TrackerWord.Lost], Maps[TrackerWord.Unknown]);
+    /// <remarks>
+    /// An event that the second copy makes up for is counted as missed a moment before it is counted as made up for. So each look says too many or the right number, and the least of some is taken:
+    /// it is not less than what had been missed when the first began.
+    /// </remarks>
+    public TrackerCounters Count()
+    {
+        TrackerCounters least = CountOnce();
+        for (int look = 1; look < Looks; look++)
+        {
+            TrackerCounters next = CountOnce();
+            least = next with { Misses = Math.Min(next.Misses, least.Misses) };
+        }
+
+        return least;
+    }
 
     /// <summary>Reads a sector past the cache and sees whether both programs hear it. A run may be missed, when one interrupts another, so it is tried more than once.</summary>
     public bool HearsItself()
@@ -86,15 +101,32 @@ internal sealed class TrackerWatch : IDisposable
     }
 
     /// <summary>Stops hearing, as if the kernel had dropped the programs: for tests of what is noticed then.</summary>
-    internal void Detach() => _programs.ForEach(program => program.Detach());
+    internal void Detach() => _pairs.ForEach(pair => pair.Detach());
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _programs.ForEach(program => program.Dispose());
+        _pairs.ForEach(pair => pair.Dispose());
         Maps.Dispose();
         ((IDisposable)_sector).Dispose();
         _handle.Dispose();
+    }
+
+    /// <summary>In this order: what is made up for after the first line can only make the result too high.</summary>
+    private TrackerCounters CountOnce()
+    {
+        ulong rescued = Maps[TrackerWord.Rescued];
+        ulong misses = _pairs.Aggregate(0UL, (sum, pair) => sum + pair.FirstMisses);
+        return new TrackerCounters((long)(misses - rescued), Maps[TrackerWord.Lost], Maps[TrackerWord.Unknown]);
+    }
+
+    /// <summary>What first copies noted before there were second ones.</summary>
+    private static void ForgetTaken(BpfMap taken)
+    {
+        for (int word = taken.NextNonZero(0); word < taken.Length; word = taken.NextNonZero(word + 1))
+        {
+            taken.Write(word, 0);
+        }
     }
 
     private bool HearsOneRead()
@@ -126,12 +158,5 @@ internal sealed class TrackerWatch : IDisposable
             watch?.Dispose();
             throw;
         }
-    }
-
-    private void Attach(string name, ulong[] code, string tracepoint)
-    {
-        BpfProgram program = BpfProgram.Load(name, code);
-        _programs.Add(program);
-        program.AttachTo(tracepoint);
     }
 }

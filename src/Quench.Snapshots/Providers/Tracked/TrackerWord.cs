@@ -6,14 +6,11 @@ internal enum TrackerWord
     /// <summary>Set by user space: not 0 lets reads be heard too, so that a read of its own proves that the programs still run.</summary>
     Listen,
 
-    /// <summary>Requests on the device that were heard when submitted; reads only while listening.</summary>
+    /// <summary>While listening: requests on the device that were heard when submitted, reads too.</summary>
     HeardSubmitted,
 
-    /// <summary>Requests on the device that were heard when completed; likewise.</summary>
+    /// <summary>Likewise: those that were heard when completed.</summary>
     HeardCompleted,
-
-    /// <summary>Bytes of the volume whose writing, discarding or zeroing was completed.</summary>
-    CompletedBytes,
 
     /// <summary>Entries of the log that were ever taken by a program.</summary>
     LogHead,
@@ -23,6 +20,9 @@ internal enum TrackerWord
 
     /// <summary>Events that could not be noted: the log was full, memory could not be read, a chain was too long.</summary>
     Lost,
+
+    /// <summary>Events of which the first copy of a program was left out by the kernel, and which the second has noted in its place.</summary>
+    Rescued,
 
     /// <summary>Requests that change the device in a way that is not known here: zone appends and resets, a driver's own commands.</summary>
     Unknown,
@@ -41,6 +41,9 @@ internal enum TrackerWord
 
     /// <summary>Likewise for <see cref="Unknown"/>.</summary>
     UnknownThen,
+
+    /// <summary>Of a tracker of one backup: bytes of the volume whose writing, discarding or zeroing was completed. Far from the words that every event reads: it changes with each write.</summary>
+    CompletedBytes = 32,
 
     /// <summary>How many words there are.</summary>
     Count,
