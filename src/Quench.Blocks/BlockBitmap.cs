@@ -63,6 +63,21 @@ public sealed class BlockBitmap
         }
     }
 
+    /// <summary>Sets every bit that is set in another bitmap.</summary>
+    /// <param name="other">One of the same length.</param>
+    public void UnionWith(BlockBitmap other)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(other.Length, Length);
+        for (int word = 0; word < _words.Length; word++)
+        {
+            ulong bits = other._words[word];
+            if (bits != 0) // memory is not taken from the system for zeros
+            {
+                _words[word] |= bits;
+            }
+        }
+    }
+
     /// <summary>How many bits of a run are set.</summary>
     public long CountSet(long first, long count)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Quench.Interop.Bpf;
+using Quench.Interop.Linux;
 using Quench.Snapshots.Providers.Tracked;
 using Quench.SystemTests.Harness;
 using Xunit;
@@ -66,6 +67,7 @@ public sealed class TrackedIncrementalTests
     [InlineData("queued_1_link", "since its tracker was started")]
     [InlineData("landed_2_link", "since its tracker was started")]
     [InlineData("record", "can't be read")]
+    [InlineData("unheard", "were written that the tracker may not have heard of at all since the last point")]
     public async Task Any_doubt_about_the_tracker_means_that_everything_is_read(string what, string words)
     {
         await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
@@ -81,6 +83,10 @@ public sealed class TrackedIncrementalTests
                 break;
             case "record":
                 File.WriteAllBytes(Directory.GetFiles(folder.Files, "record-*").Single(), [1, 2, 3]);
+                break;
+            case "unheard":
+                Unhear(folder, TrackerLocal.LandedBytes);
+                Unhear(folder, TrackerLocal.QueuedBytes);
                 break;
             default:
                 using (BpfMap control = BpfMap.OpenPinned(folder.Control, 1, (int)TrackerWord.Count))
@@ -99,6 +105,31 @@ public sealed class TrackedIncrementalTests
         await DemandChangesAsync(volume, next); // it counts again from there
     }
 
+    [Theory]
+    [InlineData(TrackerLocal.LandedBytes)]
+    [InlineData(TrackerLocal.QueuedBytes)]
+    public async Task A_write_that_was_heard_at_one_of_its_ends_is_no_doubt(int word)
+    {
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        JsonElement first = await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        await volume.ChangeAsync(30 * MiB, 1 * MiB);
+        Unhear(StandingFolder.Of(DiskPlace.Of(volume.Loop.Device)), word);
+        await DemandChangesAsync(volume, first);
+    }
+
+    [Fact]
+    public async Task More_that_was_heard_than_the_disk_has_written_is_no_doubt()
+    {
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        JsonElement point = await volume.Cli.BackupAsync(volume.Loop.MountPoint);
+        StandingFolder folder = StandingFolder.Of(DiskPlace.Of(volume.Loop.Device));
+        Unhear(folder, TrackerLocal.LandedBytes, -1 * MiB); // as of requests that failed, or are under way
+        Unhear(folder, TrackerLocal.QueuedBytes, -2 * MiB);
+        point = await DemandChangesAsync(volume, point);
+        await volume.ChangeAsync(30 * MiB, 1 * MiB);
+        await DemandChangesAsync(volume, point);
+    }
+
     [Fact]
     public async Task Without_tracking_nothing_stays_in_the_kernel()
     {
@@ -109,6 +140,13 @@ public sealed class TrackedIncrementalTests
         JsonElement next = await volume.Cli.BackupAsync(volume.Loop.MountPoint, "--no-track");
         Assert.Contains("--no-track", next.GetProperty("scan_reason").GetString(), StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder.Objects));
+    }
+
+    /// <summary>As if the kernel had not run a program for some bytes.</summary>
+    private static void Unhear(StandingFolder folder, int word, long bytes = 4096)
+    {
+        using BpfMap local = BpfMap.OpenPinned(folder.Local, 1, Processor.CountPossible() * TrackerLocal.Words);
+        local.Write(word, unchecked(local.Read(word) - (ulong)bytes));
     }
 
     private static async Task<JsonElement> DemandChangesAsync(StoppedBackup volume, JsonElement before)

@@ -123,7 +123,9 @@ public sealed class TrackerCostTests
         internal Standing(string device)
         {
             _device = device;
-            StandingTracker.TryOpen(device, out _)!.Dispose();
+            StandingTracker? tracker = StandingTracker.TryOpen(device, out string whyNot);
+            Assert.True(tracker is not null, whyNot);
+            tracker.Dispose();
         }
 
         public void Dispose() => StandingTracker.Remove(_device);

@@ -9,6 +9,7 @@ public sealed class DirectionTests
     private static readonly Dictionary<string, string[]> s_allowed = new()
     {
         ["Quench.Interop"] = [],
+        ["Quench.Writers"] = [],
         ["Quench.Blocks"] = ["Quench.Interop"],
         ["Quench.FileSystems"] = ["Quench.Blocks"],
         ["Quench.Exports"] = ["Quench.Blocks", "Quench.Interop"],

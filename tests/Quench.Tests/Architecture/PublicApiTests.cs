@@ -7,7 +7,7 @@ public sealed class PublicApiTests
 {
     private static readonly string[] s_projects =
     [
-        "Quench.Interop", "Quench.Blocks", "Quench.FileSystems", "Quench.Exports", "Quench.Vault", "Quench.Snapshots", "Quench.Imaging", "Quench.Cli",
+        "Quench.Interop", "Quench.Blocks", "Quench.FileSystems", "Quench.Exports", "Quench.Vault", "Quench.Snapshots", "Quench.Writers", "Quench.Imaging", "Quench.Cli",
     ];
 
     [Fact]

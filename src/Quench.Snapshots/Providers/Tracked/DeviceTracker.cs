@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Quench.Blocks;
 using Quench.Interop.Bpf;
 using Quench.Interop.Linux;
@@ -21,17 +22,24 @@ internal sealed class DeviceTracker : IDisposable
     public const int DefaultLogEntries = 1 << 14;
 
     private static readonly TimeSpan s_entryLimit = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_quietLimit = TimeSpan.FromMilliseconds(200);
 
     private readonly string _device;
     private readonly DiskPlace _place;
     private readonly TrackerTarget _target;
     private readonly TrackerWatch _watch;
     private readonly TrackerMaps _maps;
+
+    /// <summary>All that was marked since the start, so all that can have been under way at some harvest.</summary>
+    private readonly BlockBitmap _ever;
+    private readonly bool _beganQuiet;
     private TrackerCounters _seen;
 
     private DeviceTracker(string device, DiskPlace place, TrackerTarget target, TrackerWatch watch)
     {
         (_device, _place, _target, _watch, _maps) = (device, place, target, watch, watch.Maps);
+        _ever = new BlockBitmap(target.Blocks);
+        _beganQuiet = WaitForQuiet();
         _seen = watch.Count(); // what was missed until now does not matter: nothing has been read yet
     }
 
@@ -82,8 +90,22 @@ internal sealed class DeviceTracker : IDisposable
         TakeBits(into);
         string? stuck = TakeLog(into);
         DemandSamePlace();
-        return Doubt() ?? stuck; // asked last: what was lost before the harvest has been counted by now
+        string? doubt = Doubt(out bool isLandingUnheard); // asked last: what was lost before the harvest has been counted by now
+        if (isLandingUnheard)
+        {
+            into.UnionWith(_ever);
+        }
+
+        return doubt ?? stuck;
     }
+
+    /// <summary>What has been missed since the programs run: for tests.</summary>
+    internal TrackerCounters Missed => _watch.Count();
+
+    /// <summary>Makes bytes unheard at one of their ends, as if the kernel had not run a program: for tests.</summary>
+    /// <param name="word">Of <see cref="TrackerLocal"/>.</param>
+    /// <param name="bytes">How many.</param>
+    internal void Unhear(int word, long bytes) => _maps.Local.Write(word, unchecked(_maps.Local.Read(word) - (ulong)bytes));
 
     /// <summary>Stops hearing, as if the kernel had dropped the programs: for tests of what is noticed then.</summary>
     internal void Detach() => _watch.Detach();
@@ -98,7 +120,9 @@ internal sealed class DeviceTracker : IDisposable
             ulong bits = _maps.Bits.Exchange(word, 0);
             for (long first = (long)word * 64; bits != 0; bits &= bits - 1)
             {
-                into.Set(first + System.Numerics.BitOperations.TrailingZeroCount(bits));
+                long block = first + System.Numerics.BitOperations.TrailingZeroCount(bits);
+                into.Set(block);
+                _ever.Set(block);
             }
         }
     }
@@ -127,7 +151,9 @@ internal sealed class DeviceTracker : IDisposable
                 return false;
             }
 
-            into.SetRange((long)log.Read(word + 1), (long)log.Exchange(word, 0));
+            (long first, long count) = ((long)log.Read(word + 1), (long)log.Exchange(word, 0));
+            into.SetRange(first, count);
+            _ever.SetRange(first, count);
         }
 
         return true;
@@ -151,14 +177,41 @@ internal sealed class DeviceTracker : IDisposable
         }
     }
 
-    /// <summary>Compares the counters of loss with what they were, and sees whether both programs still run.</summary>
-    private string? Doubt()
+    /// <summary>Compares the counters of loss with what they were, and sees whether the programs still run.</summary>
+    /// <param name="isLandingUnheard">
+    /// Whether a write may have landed without being heard, that was heard when it was submitted: it is in some harvest, but its block may have been read while it was under way.
+    /// </param>
+    private string? Doubt(out bool isLandingUnheard)
     {
         TrackerCounters now = _watch.Count();
         now = now with { Misses = now.Misses + TrackerTestPoint.Misses };
         string? doubt = now.DoubtSince(_seen);
-        _seen = now;
+        isLandingUnheard = now.HasUnheardLandingsSince(_seen);
+        if (isLandingUnheard && !_beganQuiet)
+        {
+            doubt ??= "a write has landed unheard that may have been under way when tracking began"; // so it was not heard when it was submitted either
+        }
+
+        _seen = now with { UnheardLanded = Math.Max(now.UnheardLanded, _seen.UnheardLanded), UnheardQueued = Math.Max(now.UnheardQueued, _seen.UnheardQueued) };
         return _watch.HearsItself() ? doubt : "the tracker's programs do not run any more";
+    }
+
+    /// <summary>Waits for a moment without writes under way: then each write from here on is heard twice.</summary>
+    private bool WaitForQuiet()
+    {
+        long since = Stopwatch.GetTimestamp();
+        SpinWait wait = default;
+        while (_place.CountWritesInFlight() > 0)
+        {
+            if (Stopwatch.GetElapsedTime(since) > s_quietLimit)
+            {
+                return false;
+            }
+
+            wait.SpinOnce();
+        }
+
+        return true;
     }
 
     private static QuenchException Refused(string device, LinuxErrorException failure) =>

@@ -9,7 +9,7 @@ namespace Quench.Snapshots.Providers.Tracked;
 /// <code>
 /// /run/quench/bpf/                      a BPF file system
 ///     VERSION-MAJOR-MINOR-START-LENGTH-SEQUENCE/
-///         bits, control                 the maps
+///         bits, control, local          the maps
 ///         landed_1, landed_2            the programs, two copies of each
 ///         queued_1, queued_2
 ///         landed_1_link, …              their places at the tracepoints
@@ -28,6 +28,8 @@ internal sealed record StandingFolder(string Name)
     public string Bits => Path.Combine(Objects, "bits");
 
     public string Control => Path.Combine(Objects, "control");
+
+    public string Local => Path.Combine(Objects, "local");
 
     public string Landed => Path.Combine(Objects, "landed");
 

@@ -129,7 +129,7 @@ internal sealed class StandingTracker : IDisposable
         ulong number = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))) | 1;
         _maps[TrackerWord.Record] = 0; // from here on nothing is known, until all of it is in place
         ClearOther();
-        (_maps[TrackerWord.MissesThen], _maps[TrackerWord.LostThen], _maps[TrackerWord.UnknownThen]) = ((ulong)_atInstant.Misses, _atInstant.Lost, _atInstant.Unknown);
+        RememberCounters(_atInstant);
         WriteRecord(number, StandingRecord.Encode(points));
         _maps[TrackerWord.Record] = number;
         foreach (string old in Directory.EnumerateFiles(_folder.Files, "record-*").Where(path => path != _folder.Record(number)))
@@ -191,7 +191,7 @@ internal sealed class StandingTracker : IDisposable
         TrackerWatch? watch = null;
         try
         {
-            watch = TrackerWatch.OpenPinned(device, TrackerMaps.OpenPinned(target, folder.Bits, folder.Control), folder);
+            watch = TrackerWatch.OpenPinned(device, TrackerMaps.OpenPinned(target, folder), folder);
             if (watch.HearsItself())
             {
                 return watch;
@@ -225,8 +225,24 @@ internal sealed class StandingTracker : IDisposable
     }
 
     /// <summary>Why a write may be missing between the beginning of the count and a look at the counters.</summary>
-    private string? DoubtSincePoint(TrackerCounters then) =>
-        then.DoubtSince(new TrackerCounters((long)_maps[TrackerWord.MissesThen], _maps[TrackerWord.LostThen], _maps[TrackerWord.UnknownThen]));
+    private string? DoubtSincePoint(TrackerCounters then) => then.DoubtSince(unchecked(new TrackerCounters(
+        (long)_maps[TrackerWord.MissesThen],
+        _maps[TrackerWord.LostThen],
+        _maps[TrackerWord.UnknownThen],
+        (long)_maps[TrackerWord.UnheardLandedThen],
+        (long)_maps[TrackerWord.UnheardQueuedThen])));
+
+    private void RememberCounters(TrackerCounters then)
+    {
+        unchecked // some of them may be below zero
+        {
+            _maps[TrackerWord.MissesThen] = (ulong)then.Misses;
+            _maps[TrackerWord.LostThen] = then.Lost;
+            _maps[TrackerWord.UnknownThen] = then.Unknown;
+            _maps[TrackerWord.UnheardLandedThen] = (ulong)then.UnheardLanded;
+            _maps[TrackerWord.UnheardQueuedThen] = (ulong)then.UnheardQueued;
+        }
+    }
 
     private bool TryReadRecord(out IReadOnlyList<StandingPoint> points, out string whyNot)
     {

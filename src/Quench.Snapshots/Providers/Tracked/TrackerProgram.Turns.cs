@@ -6,15 +6,7 @@ namespace Quench.Snapshots.Providers.Tracked;
 /// <content>How two copies of a program see to it that one of them, and as a rule only one, does the work for an event.</content>
 internal sealed partial class TrackerProgram
 {
-    /// <summary>Requests that the first copies may have taken on one processor before the second ones strike them out: as many as interrupts can be nested, and some that are never struck out.</summary>
-    internal const int Taken = 8;
-
-    /// <summary>Words of each processor in the map of what was taken.</summary>
-    internal const int TakenWordsEach = 2 * Taken;
-
     private const int ProcessorNumber = 8; // bpf_get_smp_processor_id (linux/bpf.h, enum bpf_func_id)
-    private const int TakenLanded = 0;
-    private const int TakenQueued = Taken * sizeof(ulong);
 
     /// <summary>
     /// The first copy notes that it has taken the request r6. The second ends when it finds that note, and strikes it out; otherwise it counts that it stands in, and goes on. Addresses tell requests
@@ -24,24 +16,25 @@ internal sealed partial class TrackerProgram
     {
         _code.Call(ProcessorNumber);
         _code.JumpIf(R0, BpfCondition.NotLess, _maps.Processors, _lost);
-        _code.Compute(BpfArithmetic.ShiftLeft, R0, int.Log2(TakenWordsEach * sizeof(ulong)));
-        _code.LoadMapValue(R3, _maps.Taken!, place);
+        _code.Compute(BpfArithmetic.ShiftLeft, R0, int.Log2(TrackerLocal.Words * sizeof(ulong)));
+        _code.LoadMapValue(R3, _maps.Local, 0);
         _code.Compute(BpfArithmetic.Add, R3, R0);
+        _code.Store(BpfWidth.Eight, R10, Local, R3);
         if (turn == TrackerTurn.First)
         {
-            NoteAsTaken();
+            NoteAsTaken(place);
         }
         else
         {
-            StrikeOut();
+            StrikeOut(place);
         }
     }
 
-    /// <summary>Puts r6 into the first free of the words at r3. When none is, all are forgotten: a second copy will stand in for nothing then, so it counts as a loss.</summary>
-    private void NoteAsTaken()
+    /// <summary>Puts r6 into the first free one of the words for it, at r3. When none is, all are forgotten: a second copy will stand in for nothing then, so it counts as a loss.</summary>
+    private void NoteAsTaken(int place)
     {
         BpfLabel noted = new();
-        for (int word = 0; word < Taken; word++)
+        for (int word = place; word < place + TrackerLocal.Taken; word++)
         {
             BpfLabel next = new();
             _code.Load(BpfWidth.Eight, R2, R3, word * sizeof(ulong));
@@ -52,19 +45,19 @@ internal sealed partial class TrackerProgram
         }
 
         _code.Move(R2, 0);
-        for (int word = 1; word < Taken; word++)
+        for (int word = place + 1; word < place + TrackerLocal.Taken; word++)
         {
             _code.Store(BpfWidth.Eight, R3, word * sizeof(ulong), R2);
         }
 
-        _code.Store(BpfWidth.Eight, R3, 0, R6);
+        _code.Store(BpfWidth.Eight, R3, place * sizeof(ulong), R6);
         Count(TrackerWord.Lost, 1);
         _code.Place(noted);
     }
 
-    private void StrikeOut()
+    private void StrikeOut(int place)
     {
-        for (int word = 0; word < Taken; word++)
+        for (int word = place; word < place + TrackerLocal.Taken; word++)
         {
             BpfLabel next = new();
             _code.Load(BpfWidth.Eight, R2, R3, word * sizeof(ulong));

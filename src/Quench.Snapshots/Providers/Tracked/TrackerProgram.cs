@@ -20,7 +20,7 @@ namespace Quench.Snapshots.Providers.Tracked;
 /// </summary>
 /// <remarks>
 /// Registers: r6 the request or bio, then the first block; r7 the count of bytes, then the last block; r8 the word; r9 the last word. The stack, from its end down:
-/// eight bytes of scratch, four of a map's index, then what was read of kernel memory, last the beginning of the request or bio.
+/// eight bytes of scratch, four of a map's index, then what was read of kernel memory, the address of what this processor keeps for itself, last the beginning of the request or bio.
 /// </remarks>
 internal sealed partial class TrackerProgram
 {
@@ -46,7 +46,8 @@ internal sealed partial class TrackerProgram
     private const int Operation = -32;
     private const int Sector = -40;
     private const int MostHead = 96;           // bytes of a request's beginning that are read at once; both structures are longer
-    private const int Head = Sector - MostHead;
+    private const int Local = -48;
+    private const int Head = Local - MostHead;
 
     private readonly BpfAssembler _code = new();
     private readonly BpfLabel _end = new();
@@ -69,10 +70,11 @@ internal sealed partial class TrackerProgram
     {
         TrackerProgram program = new(layout, target, maps);
         program._code.Load(BpfWidth.Eight, R6, R1, layout.SubmittedBioAt * sizeof(ulong));
-        program.TakeTurn(turn, TakenQueued);
+        program.TakeTurn(turn, TrackerLocal.TakenQueued);
         program.ReadHead(layout.BioFlags, layout.BioBytes, layout.BioSector, layout.BioToDisk[0]);
         program.Hear(layout.BioFlags, layout.BioToDisk, TrackerWord.HeardSubmitted);
         program.ReadOwn(BpfWidth.Four, layout.BioBytes, R7);
+        program.CountHeard(TrackerLocal.QueuedBytes);
         program.ReadOwn(BpfWidth.Eight, layout.BioSector, R1);
         program.Mark(countBytes: false);
         return program.End();
@@ -85,9 +87,10 @@ internal sealed partial class TrackerProgram
         BpfLabel single = new();
         program._code.Load(BpfWidth.Eight, R6, R1, layout.CompletedRequestAt * sizeof(ulong));
         program._code.Load(BpfWidth.Four, R7, R1, layout.CompletedBytesAt * sizeof(ulong));
-        program.TakeTurn(turn, TakenLanded);
+        program.TakeTurn(turn, TrackerLocal.TakenLanded);
         program.ReadHead(layout.RequestFlags, layout.RequestSector, layout.RequestBio, layout.RequestToDisk[0]);
         program.Hear(layout.RequestFlags, layout.RequestToDisk, TrackerWord.HeardCompleted);
+        program.CountHeard(TrackerLocal.LandedBytes);
         program.ReadOwn(BpfWidth.Eight, layout.RequestSector, R1);
         program._code.Store(BpfWidth.Eight, R10, Sector, R1);
         program.WalkDiscards(single);
@@ -316,6 +319,14 @@ internal sealed partial class TrackerProgram
         _code.JumpIf(R1, BpfCondition.Equal, 0, goOn);
         Count(heard, 1);
         _code.Place(goOn);
+    }
+
+    /// <summary>Adds r7 bytes to what this processor has heard of this disk, wherever they lie on it: the kernel's own statistics are compared with the sum.</summary>
+    private void CountHeard(int word)
+    {
+        _code.Load(BpfWidth.Eight, R1, R10, Local);
+        _code.Move(R2, R7);
+        _code.AtomicFetchAdd(R1, word * sizeof(ulong), R2);
     }
 
     private void CountBytes(BpfRegister start, BpfRegister end)

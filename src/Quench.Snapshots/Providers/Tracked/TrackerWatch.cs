@@ -1,7 +1,7 @@
+using System.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 using Quench.Blocks;
 using Quench.Interop.Block;
-using Quench.Interop.Bpf;
 using Quench.Interop.Linux;
 using Quench.Interop.Memory;
 
@@ -12,9 +12,11 @@ internal sealed class TrackerWatch : IDisposable
 {
     private const string Landed = "quench_landed";
     private const string Queued = "quench_queued";
-    private const int MostTries = 5;
     private const int Looks = 4;
+    private const int BracketsEach = 8;
+    private static readonly TimeSpan s_hearLimit = TimeSpan.FromMilliseconds(200);
 
+    private readonly DiskPlace _place;
     private readonly SafeFileHandle _handle;
     private readonly NativeBuffer _sector;
     private readonly List<TrackerPair> _pairs = [];
@@ -22,6 +24,7 @@ internal sealed class TrackerWatch : IDisposable
     private TrackerWatch(string device, TrackerMaps maps)
     {
         Maps = maps;
+        _place = DiskPlace.Of(device);
         _handle = NativeFile.Open(device, OpenMode.ReadOnly | OpenMode.Direct);
         _sector = new NativeBuffer(BlockDevice.GetLogicalSectorSize(_handle));
     }
@@ -39,7 +42,7 @@ internal sealed class TrackerWatch : IDisposable
         RequestLayout layout = RequestLayout.OfThisKernel();
         watch._pairs.Add(TrackerPair.Attach(Landed, RequestLayout.Completion, turn => TrackerProgram.ForCompletion(layout, target, maps, turn)));
         watch._pairs.Add(TrackerPair.Attach(Queued, RequestLayout.Submission, turn => TrackerProgram.ForSubmission(layout, target, maps, turn)));
-        ForgetTaken(maps.Taken!);
+        watch.ForgetTaken();
         if (!watch.HearsItself())
         {
             throw new QuenchException("SNAP-180", $"writes to {device} can't be tracked: the programs do not hear them", "see the kernel's log (dmesg)")
@@ -63,41 +66,51 @@ internal sealed class TrackerWatch : IDisposable
     /// <summary>Lets the programs and maps stay in the kernel under names.</summary>
     public void Pin(StandingFolder folder)
     {
-        Maps.Bits.Pin(folder.Bits);
-        Maps.Control.Pin(folder.Control);
+        Maps.Pin(folder);
         _pairs[0].Pin(folder.Landed);
         _pairs[1].Pin(folder.Queued);
     }
 
     /// <summary>What has been missed so far.</summary>
     /// <remarks>
-    /// An event that the second copy makes up for is counted as missed a moment before it is counted as made up for. So each look says too many or the right number, and the least of some is taken:
-    /// it is not less than what had been missed when the first began.
+    /// An event that the second copy makes up for is counted as missed a moment before it is counted as made up for: a look says too many misses or the right number, and the least of some is taken.
+    /// A request that ends is heard a moment before it is in the disk's statistics: a look says too little that was not heard or the right number, and the most of some is taken.
     /// </remarks>
     public TrackerCounters Count()
     {
-        TrackerCounters least = CountOnce();
+        TrackerCounters said = CountOnce();
         for (int look = 1; look < Looks; look++)
         {
             TrackerCounters next = CountOnce();
-            least = next with { Misses = Math.Min(next.Misses, least.Misses) };
+            said = next with
+            {
+                Misses = Math.Min(next.Misses, said.Misses),
+                UnheardLanded = Math.Max(next.UnheardLanded, said.UnheardLanded),
+                UnheardQueued = Math.Max(next.UnheardQueued, said.UnheardQueued),
+            };
         }
 
-        return least;
+        return said;
     }
 
-    /// <summary>Reads a sector past the cache and sees whether both programs hear it. A run may be missed, when one interrupts another, so it is tried more than once.</summary>
+    /// <summary>
+    /// Reads a sector past the cache and sees whether the programs hear it, for a while: some kernels do not run programs in interrupts of certain processes, and a run may be missed when it interrupts another.
+    /// </summary>
     public bool HearsItself()
     {
-        for (int tries = 0; tries < MostTries; tries++)
+        long since = Stopwatch.GetTimestamp();
+        SpinWait wait = default;
+        while (!HearsOneRead())
         {
-            if (HearsOneRead())
+            if (Stopwatch.GetElapsedTime(since) > s_hearLimit)
             {
-                return true;
+                return false;
             }
+
+            wait.SpinOnce();
         }
 
-        return false;
+        return true;
     }
 
     /// <summary>Stops hearing, as if the kernel had dropped the programs: for tests of what is noticed then.</summary>
@@ -112,20 +125,43 @@ internal sealed class TrackerWatch : IDisposable
         _handle.Dispose();
     }
 
-    /// <summary>In this order: what is made up for after the first line can only make the result too high.</summary>
+    /// <summary>In this order: what is made up for after the first line can only make the misses too many.</summary>
     private TrackerCounters CountOnce()
     {
         ulong rescued = Maps[TrackerWord.Rescued];
         ulong misses = _pairs.Aggregate(0UL, (sum, pair) => sum + pair.FirstMisses);
-        return new TrackerCounters((long)(misses - rescued), Maps[TrackerWord.Lost], Maps[TrackerWord.Unknown]);
+        (long written, long landed, long queued) = CountBytes();
+        return new TrackerCounters(unchecked((long)(misses - rescued)), Maps[TrackerWord.Lost], Maps[TrackerWord.Unknown], written - landed, written - queued);
+    }
+
+    /// <summary>
+    /// What the disk has written and what was heard of it, of one moment: nothing was heard while the disk was asked. On a disk that is never quiet for that long, what was heard is that of a moment later: it is never too little.
+    /// </summary>
+    private (long Written, long Landed, long Queued) CountBytes()
+    {
+        long landed = Maps.SumLocal(TrackerLocal.LandedBytes);
+        for (int tries = 0; ; tries++)
+        {
+            long written = _place.CountWrittenBytes();
+            long queued = Maps.SumLocal(TrackerLocal.QueuedBytes);
+            long then = landed;
+            landed = Maps.SumLocal(TrackerLocal.LandedBytes);
+            if (landed == then || tries == BracketsEach)
+            {
+                return (written, landed, queued);
+            }
+        }
     }
 
     /// <summary>What first copies noted before there were second ones.</summary>
-    private static void ForgetTaken(BpfMap taken)
+    private void ForgetTaken()
     {
-        for (int word = taken.NextNonZero(0); word < taken.Length; word = taken.NextNonZero(word + 1))
+        for (int processor = 0; processor < Maps.Processors; processor++)
         {
-            taken.Write(word, 0);
+            for (int word = 0; word < 2 * TrackerLocal.Taken; word++)
+            {
+                Maps.Local.Write((processor * TrackerLocal.Words) + word, 0);
+            }
         }
     }
 

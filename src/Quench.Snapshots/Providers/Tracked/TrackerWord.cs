@@ -42,6 +42,12 @@ internal enum TrackerWord
     /// <summary>Likewise for <see cref="Unknown"/>.</summary>
     UnknownThen,
 
+    /// <summary>Likewise for <see cref="TrackerCounters.UnheardLanded"/>.</summary>
+    UnheardLandedThen,
+
+    /// <summary>Likewise for <see cref="TrackerCounters.UnheardQueued"/>.</summary>
+    UnheardQueuedThen,
+
     /// <summary>Of a tracker of one backup: bytes of the volume whose writing, discarding or zeroing was completed. Far from the words that every event reads: it changes with each write.</summary>
     CompletedBytes = 32,
 

@@ -17,16 +17,18 @@ public sealed class LineWriterTests : IDisposable
     public void Dispose() => _directory.Dispose();
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task The_worked_example_is_found_and_holds_and_lets_go(bool asService)
+    [InlineData("python3", "Counter", false)]
+    [InlineData("python3", "Counter", true)]
+    [InlineData("dotnet", "Lock", false)]
+    [InlineData("dotnet", "Lock", true)]
+    public async Task The_worked_examples_are_found_and_hold_and_let_go(string language, string name, bool asService)
     {
-        Requires.Tool("python3");
+        Requires.Tool(language);
         string data = Directory.CreateDirectory(_directory["data"]).FullName;
-        using Process? service = asService ? await ServeAsync(data) : null;
+        using Process? service = asService ? await ServeAsync(language, data) : null;
         try
         {
-            IWriterSource source = asService ? new RegisteredWriters(_directory["sockets"]) : new ProgramWriters(Install(data));
+            IWriterSource source = asService ? new RegisteredWriters(_directory["sockets"]) : new ProgramWriters(Install(data, language));
             await using WriterCoordination coordination = Coordinate(source);
             await coordination.HoldAsync(Token);
             Assert.False(await CanWriteAsync(data), "the application could write while it was frozen");
@@ -34,7 +36,7 @@ public sealed class LineWriterTests : IDisposable
             Assert.True(await CanWriteAsync(data));
             WriterReport report = Assert.Single(await coordination.SettleAsync(Token));
             Assert.True(report.IsConsistent, report.Message);
-            Assert.Equal(("Counter", "counter"), (report.Identity.Name, report.Metadata!.Components[0].Name));
+            Assert.Equal((name, data), (report.Identity.Name, report.Metadata!.Components[0].Files[0].Folder));
             Assert.Equal(WriterState.Stable, Assert.Single(await coordination.CompleteAsync(Guid.NewGuid(), Token)).State);
         }
         finally
@@ -153,24 +155,37 @@ public sealed class LineWriterTests : IDisposable
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserExecute);
     }
 
-    /// <summary>Installs the example as a program: its folder of data stands in the file beside it.</summary>
-    private string Install(string data)
+    /// <summary>Where an example lies.</summary>
+    private static string ExampleIn(string language) =>
+        language == "dotnet"
+            ? Path.Combine(AppContext.BaseDirectory, "..", "..", "LockWriter", Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory)), "LockWriter.dll")
+            : Path.Combine(Repository.Root, "examples", "writers", "counter_writer.py");
+
+    /// <summary>Installs an example as a program: its folder of data stands in the file beside it, or in the script that starts it.</summary>
+    private string Install(string data, string language = "python3")
     {
         string folder = Folder("writers");
-        File.Copy(Path.Combine(Repository.Root, "examples", "writers", "counter_writer.py"), Path.Combine(folder, "counter"));
-        File.SetUnixFileMode(Path.Combine(folder, "counter"), UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        string program = Path.Combine(folder, "counter");
+        if (language == "dotnet")
+        {
+            Script(program, $"LOCK_FOLDER='{data}' exec dotnet '{Path.GetFullPath(ExampleIn(language))}'");
+            return folder;
+        }
+
+        File.Copy(ExampleIn(language), program);
+        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         File.WriteAllText(Path.Combine(folder, ".counter.conf"), data);
         return folder;
     }
 
-    private async Task<Process> ServeAsync(string data)
+    private async Task<Process> ServeAsync(string language, string data)
     {
         string socket = Path.Combine(Folder("sockets"), "counter.sock");
-        ProcessStartInfo start = new("python3") { UseShellExecute = false };
-        start.ArgumentList.Add(Path.Combine(Repository.Root, "examples", "writers", "counter_writer.py"));
+        ProcessStartInfo start = new(language) { UseShellExecute = false };
+        start.ArgumentList.Add(ExampleIn(language));
         start.ArgumentList.Add("--socket");
         start.ArgumentList.Add(socket);
-        start.Environment["COUNTER_FOLDER"] = data;
+        start.Environment["COUNTER_FOLDER"] = start.Environment["LOCK_FOLDER"] = data;
         Process service = Process.Start(start)!;
         using CancellationTokenSource limit = new(TimeSpan.FromSeconds(20));
         while (true)

@@ -40,6 +40,7 @@ public sealed class DeviceTrackerTests
         using DirectWriter writer = new(loop.Path);
         Random random = TestSeed.NewRandom();
         BlockBitmap model = new(64 * MiB / Block);
+        TrackerCounters before = tracker.Missed;
         for (int round = 0; round < 40; round++)
         {
             for (int write = random.Next(1, 40); write > 0; write--)
@@ -51,7 +52,14 @@ public sealed class DeviceTrackerTests
                 model.SetRange(first, (((sector + sectors) * 512) - 1) / Block - first + 1);
             }
 
-            Assert.Equal(model.SetRuns(), Harvest(tracker));
+            List<(long, long)> found = [.. Harvest(tracker)];
+            TrackerCounters now = tracker.Missed;
+            if (!now.HasUnheardLandingsSince(before)) // otherwise there is more in it: some kernels run no program in interrupts of certain processes
+            {
+                Assert.Equal(model.SetRuns(), found);
+            }
+
+            before = now;
             model.ClearRange(0, model.Length);
         }
     }
@@ -125,6 +133,61 @@ public sealed class DeviceTrackerTests
         Assert.Contains("could not be noted", tracker.Harvest(marked), StringComparison.Ordinal);
         Assert.True(BlockDevice.TryDiscard(device, 64 * MiB, 32 * MiB));
         Assert.Equal([(64 * MiB / Block, 32 * MiB / Block)], Harvest(tracker));
+    }
+
+    [Fact]
+    public async Task What_is_heard_is_what_the_disk_says_it_has_written()
+    {
+        const long Written = (100 * 4096) + (8 * MiB) + (4 * MiB);
+        await using LoopDevice loop = await AttachAsync(64 * MiB);
+        using DeviceTracker tracker = DeviceTracker.Start(loop.Path);
+        TrackerCounters before = tracker.Missed;
+        using (DirectWriter writer = new(loop.Path))
+        {
+            for (int write = 0; write < 100; write++)
+            {
+                writer.Write(write * 16 * Block, Block);
+            }
+        }
+
+        using (SafeFileHandle device = NativeFile.Open(loop.Path, OpenMode.ReadWrite | OpenMode.Direct))
+        {
+            Assert.SkipUnless(BlockDevice.TryDiscard(device, 8 * MiB, 8 * MiB), "the loop device's file knows no discard");
+            Assert.True(BlockDevice.TryZeroOut(device, 32 * MiB, 4 * MiB));
+        }
+
+        TrackerCounters after = tracker.Missed;
+        Assert.Equal(before.UnheardQueued, after.UnheardQueued);
+        Assert.InRange(after.UnheardLanded - before.UnheardLanded, 0, Written - 1); // some kernels run no program in interrupts of certain processes
+        tracker.Unhear(TrackerLocal.QueuedBytes, Written); // the check can fail
+        Assert.Equal(Written, tracker.Missed.UnheardQueued - before.UnheardQueued);
+    }
+
+    [Fact]
+    public async Task When_a_landing_was_not_heard_all_that_was_ever_marked_is_copied_again()
+    {
+        await using LoopDevice loop = await AttachAsync(16 * MiB);
+        using DeviceTracker tracker = DeviceTracker.Start(loop.Path);
+        using DirectWriter writer = new(loop.Path);
+        writer.Write(3 * Block, Block);
+        Assert.Equal([(3, 1)], Harvest(tracker));
+        writer.Write(9 * Block, Block);
+        tracker.Unhear(TrackerLocal.LandedBytes, Block);
+        Assert.Equal([(3, 1), (9, 1)], Harvest(tracker));
+        Assert.Empty(Harvest(tracker));
+    }
+
+    [Fact]
+    public async Task A_write_that_may_not_have_been_heard_at_all_is_doubt()
+    {
+        await using LoopDevice loop = await AttachAsync(16 * MiB);
+        using DeviceTracker tracker = DeviceTracker.Start(loop.Path);
+        tracker.Unhear(TrackerLocal.QueuedBytes, Block);
+        Assert.Empty(Harvest(tracker)); // its landing was heard
+        tracker.Unhear(TrackerLocal.LandedBytes, 2 * Block);
+        tracker.Unhear(TrackerLocal.QueuedBytes, Block);
+        Assert.Equal("4.00 KiB were written that the tracker may not have heard of at all", tracker.Harvest(new BlockBitmap(16 * MiB / Block)));
+        Assert.Empty(Harvest(tracker));
     }
 
     [Fact]

@@ -61,7 +61,7 @@ public sealed class TrackerTurnTests
     public void Notes_that_nobody_struck_out_are_a_loss_when_there_is_no_room_left()
     {
         using Copies copies = new();
-        for (ulong request = 1; request <= TrackerProgram.Taken; request++)
+        for (ulong request = 1; request <= TrackerLocal.Taken; request++)
         {
             Assert.Equal((1, 0), copies.Run(TrackerTurn.First, request));
         }
