@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Quench.Interop.Block;
 using Quench.Interop.Linux;
@@ -26,6 +27,24 @@ public sealed class TrackedLossTests
     {
         await using StoppedBackup backup = await StoppedBackup.PrepareAsync();
         await backup.DemandNoticedAsync(await backup.RunWithTestPointAsync("missed:2"), "left the tracker out 3 times");
+    }
+
+    [Fact]
+    public async Task A_write_that_the_kernel_was_silent_about_is_answered_by_reading_everything_again()
+    {
+        await using StoppedBackup backup = await StoppedBackup.PrepareAsync();
+        await backup.DemandNoticedAsync(await backup.RunWithTestPointAsync("silent:2"), "1.00 MiB were written that the tracker may not have heard of at all");
+    }
+
+    [Fact]
+    public async Task A_landing_that_the_kernel_was_silent_about_costs_no_more_than_what_was_written()
+    {
+        await using StoppedBackup backup = await StoppedBackup.PrepareAsync();
+        ProcessResult result = await backup.RunWithTestPointAsync("unheard:2");
+        Assert.True(result.ExitCode == 0, result.Error);
+        using JsonDocument summary = JsonDocument.Parse(result.Output.TrimEnd('\n').Split('\n')[^1]);
+        Assert.DoesNotContain("heard", summary.RootElement.GetProperty("scan_reason").GetString(), StringComparison.Ordinal);
+        await backup.DemandImageAsync(summary.RootElement.GetProperty("point").GetString()!);
     }
 
     [Fact]

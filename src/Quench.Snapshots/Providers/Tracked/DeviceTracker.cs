@@ -105,7 +105,7 @@ internal sealed class DeviceTracker : IDisposable
     /// <summary>Makes bytes unheard at one of their ends, as if the kernel had not run a program: for tests.</summary>
     /// <param name="word">Of <see cref="TrackerLocal"/>.</param>
     /// <param name="bytes">How many.</param>
-    internal void Unhear(int word, long bytes) => _maps.Local.Write(word, unchecked(_maps.Local.Read(word) - (ulong)bytes));
+    internal void Unhear(int word, long bytes) => _maps.Unhear(word, bytes);
 
     /// <summary>Stops hearing, as if the kernel had dropped the programs: for tests of what is noticed then.</summary>
     internal void Detach() => _watch.Detach();

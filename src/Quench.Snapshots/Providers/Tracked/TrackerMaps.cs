@@ -57,6 +57,9 @@ internal sealed class TrackerMaps : IDisposable
         return sum;
     }
 
+    /// <summary>Takes bytes from a word of <see cref="TrackerLocal"/>, as if the kernel had not run a program: for tests.</summary>
+    internal void Unhear(int word, long bytes) => Local.Write(word, unchecked(Local.Read(word) - (ulong)bytes));
+
     /// <summary>Makes those for one backup, all zeros.</summary>
     /// <param name="target">What is tracked.</param>
     /// <param name="logEntries">Room of the log; a power of two.</param>

@@ -5,7 +5,7 @@ using System.Globalization;
 namespace Quench.Snapshots.Providers.Tracked;
 
 /// <summary>
-/// What tests make of a tracker in a whole process, which the kernel can't be made to do at will: QUENCH_TEST_TRACKER is "missed" or "dropped", a colon, and the number of the harvest at which it
+/// What tests make of a tracker in a whole process, which the kernel can't be made to do at will: QUENCH_TEST_TRACKER is "missed", "dropped", "silent" or "unheard" (a write at both of its ends, or its landing), a colon, and the number of the harvest at which it
 /// comes. Debug builds only; in release builds nothing is left of it.
 /// </summary>
 internal static class TrackerTestPoint
@@ -22,14 +22,27 @@ internal static class TrackerTestPoint
         string[] words = (Environment.GetEnvironmentVariable("QUENCH_TEST_TRACKER") ?? "").Split(':');
         if (words.Length == 2 && ++s_harvests == int.Parse(words[1], CultureInfo.InvariantCulture))
         {
-            if (words[0] == "dropped")
-            {
+            Make(words[0], watch);
+        }
+    }
+
+    private static void Make(string what, TrackerWatch watch)
+    {
+        switch (what)
+        {
+            case "dropped":
                 watch.Detach();
-            }
-            else
-            {
+                break;
+            case "silent":
+                watch.Maps.Unhear(TrackerLocal.LandedBytes, 1 << 20);
+                watch.Maps.Unhear(TrackerLocal.QueuedBytes, 1 << 20);
+                break;
+            case "unheard":
+                watch.Maps.Unhear(TrackerLocal.LandedBytes, 1 << 20);
+                break;
+            default:
                 Misses += 3;
-            }
+                break;
         }
     }
 #else
