@@ -96,6 +96,8 @@ internal sealed class Conversation(BackupWriter writer, Stream input, Stream out
                 await both.CancelAsync(); // given up, hung up, or held for too long
                 break;
             }
+
+            await Task.WhenAny(answering, _limit); // a question that came too early waits
         }
 
         byte[] answer = await answering;

@@ -51,6 +51,19 @@ public sealed class ConversationTests
     }
 
     [Fact]
+    public async Task A_question_that_comes_too_early_waits()
+    {
+        await using Talk talk = new();
+        talk.Writer.HoldsUntilCancelled = true;
+        await talk.SendAsync("freeze", """ "deadline_ms":500 """);
+        await talk.Writer.Holding.Task.WaitAsync(Token);
+        await talk.SendAsync("identify");
+        talk.Clock.Advance(TimeSpan.FromMilliseconds(500));
+        Assert.Equal(1, (await talk.ReceiveAsync()).GetProperty("call").GetInt32());
+        Assert.Equal(2, (await talk.ReceiveAsync()).GetProperty("call").GetInt32());
+    }
+
+    [Fact]
     public async Task When_the_backup_hangs_up_it_lets_go()
     {
         await using Talk talk = new();

@@ -6,7 +6,7 @@ using Quench.Interop.Linux;
 namespace Quench.Snapshots.Providers.Tracked;
 
 /// <summary>
-/// Knows which blocks of a mounted device were written, discarded or zeroed since it was last asked. Two programs in the kernel mark blocks when a request is
+/// Knows which blocks of a mounted device were written, discarded or zeroed since it was last asked. Programs in the kernel mark blocks when a request is
 /// submitted and again when it has landed, so a block that was read in between is marked after the read. Nothing is left in the kernel when it is disposed
 /// or when its process ends.
 /// </summary>
@@ -80,7 +80,8 @@ internal sealed class DeviceTracker : IDisposable
     /// <summary>Takes what has been marked since the last harvest.</summary>
     /// <param name="into">A bit for each block; the marked ones are set, the others stay as they are.</param>
     /// <returns>
-    /// Null when the marks are complete. Otherwise why a write may be missing, in one sentence: then every block may have changed since the harvest before.
+    /// Null when the marks are complete; when a landing was not heard, all that was marked since the start is among them again. Otherwise why a write may be missing, in one sentence: then every block may have
+    /// changed since the harvest before.
     /// </returns>
     /// <exception cref="QuenchException">SNAP-183: the device is not the one any more that the tracker was started for.</exception>
     public string? Harvest(BlockBitmap into)
