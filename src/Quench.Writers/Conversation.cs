@@ -209,8 +209,9 @@ internal sealed class Conversation(BackupWriter writer, Stream input, Stream out
 
     private async Task<bool> ReleaseAsync()
     {
-        _mayHold = false;
         _limit = Task.Delay(Timeout.Infinite);
-        return await writer.ReleaseAsync();
+        bool wasHeld = await writer.ReleaseAsync();
+        _mayHold = false; // not before: what could not be let go of is tried again, at an abort and at the end
+        return wasHeld;
     }
 }

@@ -64,6 +64,17 @@ public sealed class ConversationTests
     }
 
     [Fact]
+    public async Task What_could_not_be_let_go_of_is_tried_again()
+    {
+        await using Talk talk = new();
+        await talk.AskAsync("freeze");
+        talk.Writer.FailingReleases = 1;
+        Assert.Equal("retryable", (await talk.AskAsync("thaw")).GetProperty("error").GetString());
+        Assert.True((await talk.AskAsync("abort")).GetProperty("ok").GetBoolean());
+        Assert.Equal(["hold", "release", "release"], talk.Writer.Story);
+    }
+
+    [Fact]
     public async Task When_the_backup_hangs_up_it_lets_go()
     {
         await using Talk talk = new();
@@ -196,6 +207,8 @@ public sealed class ConversationTests
 
         public Exception? Failure { get; set; }
 
+        public int FailingReleases { get; set; }
+
         public override Task<WriterDescription> IdentifyAsync(CancellationToken cancellationToken) => Task.FromResult(new WriterDescription { Id = Guid.Empty, Name = "told" });
 
         public override Task PrepareBackupAsync(BackupPlan plan, CancellationToken cancellationToken)
@@ -230,7 +243,7 @@ public sealed class ConversationTests
         {
             Story.Add("release");
             Released.TrySetResult();
-            return Task.FromResult(true);
+            return FailingReleases-- > 0 ? throw new IOException("the server does not answer") : Task.FromResult(true);
         }
 
         public override Task CompleteAsync(BackupOutcome outcome, CancellationToken cancellationToken)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Quench.Blocks;
 using Quench.Interop.Bpf;
 using Quench.Interop.Linux;
@@ -22,7 +21,6 @@ internal sealed class DeviceTracker : IDisposable
     public const int DefaultLogEntries = 1 << 14;
 
     private static readonly TimeSpan s_entryLimit = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan s_quietLimit = TimeSpan.FromMilliseconds(200);
 
     private readonly string _device;
     private readonly DiskPlace _place;
@@ -32,15 +30,23 @@ internal sealed class DeviceTracker : IDisposable
 
     /// <summary>All that was marked since the start, so all that can have been under way at some harvest.</summary>
     private readonly BlockBitmap _ever;
-    private readonly bool _beganQuiet;
+    private readonly bool _beganAtRest;
+
+    /// <summary>
+    /// Since when each write must have been heard at one of its ends: the start, or the last doubt. Not the last harvest: that a write was not heard when it was submitted may be hidden, by what is under way,
+    /// for longer than that its landing was not.
+    /// </summary>
+    private TrackerCounters _sound;
+
+    /// <summary>What the last harvest saw.</summary>
     private TrackerCounters _seen;
 
     private DeviceTracker(string device, DiskPlace place, TrackerTarget target, TrackerWatch watch)
     {
         (_device, _place, _target, _watch, _maps) = (device, place, target, watch, watch.Maps);
         _ever = new BlockBitmap(target.Blocks);
-        _beganQuiet = WaitForQuiet();
-        _seen = watch.Count(); // what was missed until now does not matter: nothing has been read yet
+        _beganAtRest = watch.TryCountAtRest(out _sound); // from here on each write is heard twice; what was missed until now does not matter: nothing has been read yet
+        _seen = _sound;
     }
 
     /// <summary>Bytes of the device.</summary>
@@ -69,7 +75,7 @@ internal sealed class DeviceTracker : IDisposable
         TrackerTarget target = TrackerTarget.Of(place, blockSize);
         try
         {
-            return new DeviceTracker(device, place, target, TrackerWatch.Start(device, target, TrackerMaps.ForOneBackup(target, logEntries)));
+            return new DeviceTracker(device, place, target, TrackerWatch.Start(device, place, target, TrackerMaps.ForOneBackup(target, logEntries)));
         }
         catch (LinuxErrorException failure)
         {
@@ -186,34 +192,20 @@ internal sealed class DeviceTracker : IDisposable
     {
         TrackerCounters now = _watch.Count();
         now = now with { Misses = now.Misses + TrackerTestPoint.Misses };
-        string? doubt = now.DoubtSince(_seen);
         isLandingUnheard = now.HasUnheardLandingsSince(_seen);
-        if (isLandingUnheard && !_beganQuiet)
+        string? doubt = now.DoubtSince(_sound);
+        if (now.HasUnheardLandingsSince(_sound) && (!_beganAtRest || IsHidden()))
         {
-            doubt ??= "a write has landed unheard that may have been under way when tracking began"; // so it was not heard when it was submitted either
+            doubt ??= "a write has landed unheard, and it can't be told whether it was heard when it was submitted";
         }
 
         _seen = now with { UnheardLanded = Math.Max(now.UnheardLanded, _seen.UnheardLanded), UnheardQueued = Math.Max(now.UnheardQueued, _seen.UnheardQueued) };
+        _sound = doubt is null ? _sound : _seen;
         return _watch.HearsItself() ? doubt : "the tracker's programs do not run any more";
     }
 
-    /// <summary>Waits for a moment without writes under way: then each write from here on is heard twice.</summary>
-    private bool WaitForQuiet()
-    {
-        long since = Stopwatch.GetTimestamp();
-        SpinWait wait = default;
-        while (_place.CountWritesInFlight() > 0)
-        {
-            if (Stopwatch.GetElapsedTime(since) > s_quietLimit)
-            {
-                return false;
-            }
-
-            wait.SpinOnce();
-        }
-
-        return true;
-    }
+    /// <summary>Whether writes elsewhere on its disk are under way: they stay so when this device's have been waited for.</summary>
+    private bool IsHidden() => _place.CountWritesInFlightOnDisk() > _place.CountWritesInFlight();
 
     private static QuenchException Refused(string device, LinuxErrorException failure) =>
         new(

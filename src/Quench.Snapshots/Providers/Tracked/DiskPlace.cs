@@ -76,8 +76,13 @@ internal sealed record DiskPlace(DeviceNumber Device, DeviceNumber Disk, long St
     }
 
     /// <summary>Writes that were submitted and have not landed yet, by the kernel's own count.</summary>
-    public long CountWritesInFlight() =>
-        long.Parse(Text(BlockDevice.FolderOf(Device) + "/inflight").Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
+    public long CountWritesInFlight() => CountWritesInFlight(Device);
+
+    /// <summary>The same of the whole disk.</summary>
+    public long CountWritesInFlightOnDisk() => CountWritesInFlight(Disk);
+
+    private static long CountWritesInFlight(DeviceNumber device) =>
+        long.Parse(Text(BlockDevice.FolderOf(device) + "/inflight").Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture);
 
     /// <summary>
     /// Bytes of the whole disk that were written, discarded or zeroed since it is there, by the kernel's own statistics: they are counted where requests end, by the block layer itself, whoever listens

@@ -79,7 +79,7 @@ internal sealed class StandingTracker : IDisposable
             return VolumeChanges.Unknown("no earlier point in this vault is on record");
         }
 
-        if (DoubtSincePoint(_watch.Count()) is { } doubt)
+        if (DoubtSincePoint() is { } doubt)
         {
             return VolumeChanges.Unknown($"{doubt} since the last point");
         }
@@ -171,7 +171,7 @@ internal sealed class StandingTracker : IDisposable
             }
 
             TrackerTarget target = TrackerTarget.Of(place, BlockSize);
-            TrackerWatch watch = TryOpenPinned(device, target, folder) ?? StartPinned(device, target, folder);
+            TrackerWatch watch = TryOpenPinned(device, place, target, folder) ?? StartPinned(device, place, target, folder);
             return new StandingTracker(folder, target, held, watch);
         }
         catch
@@ -181,7 +181,7 @@ internal sealed class StandingTracker : IDisposable
         }
     }
 
-    private static TrackerWatch? TryOpenPinned(string device, TrackerTarget target, StandingFolder folder)
+    private static TrackerWatch? TryOpenPinned(string device, DiskPlace place, TrackerTarget target, StandingFolder folder)
     {
         if (!Directory.Exists(folder.Objects))
         {
@@ -191,7 +191,7 @@ internal sealed class StandingTracker : IDisposable
         TrackerWatch? watch = null;
         try
         {
-            watch = TrackerWatch.OpenPinned(device, TrackerMaps.OpenPinned(target, folder), folder);
+            watch = TrackerWatch.OpenPinned(device, place, TrackerMaps.OpenPinned(target, folder), folder);
             if (watch.HearsItself())
             {
                 return watch;
@@ -207,9 +207,9 @@ internal sealed class StandingTracker : IDisposable
         return null;
     }
 
-    private static TrackerWatch StartPinned(string device, TrackerTarget target, StandingFolder folder)
+    private static TrackerWatch StartPinned(string device, DiskPlace place, TrackerTarget target, StandingFolder folder)
     {
-        TrackerWatch watch = TrackerWatch.Start(device, target, TrackerMaps.ForStanding(target));
+        TrackerWatch watch = TrackerWatch.Start(device, place, target, TrackerMaps.ForStanding(target));
         try
         {
             Directory.CreateDirectory(folder.Objects);
@@ -224,13 +224,24 @@ internal sealed class StandingTracker : IDisposable
         }
     }
 
-    /// <summary>Why a write may be missing between the beginning of the count and a look at the counters.</summary>
-    private string? DoubtSincePoint(TrackerCounters then) => then.DoubtSince(unchecked(new TrackerCounters(
+    /// <summary>Why a write may be missing between the beginning of the count and now.</summary>
+    private string? DoubtSincePoint()
+    {
+        bool isAtRest = _watch.TryCountAtRest(out TrackerCounters now);
+        string? doubt = DoubtSincePoint(now);
+        return doubt is null && !isAtRest && now.HasUnheardLandingsSince(Remembered) ? "writes have landed unheard, and while others are under way it can't be told whether they were heard when submitted" : doubt;
+    }
+
+    /// <summary>The same, between the beginning and a look at the counters while nothing was under way.</summary>
+    private string? DoubtSincePoint(TrackerCounters then) => then.DoubtSince(Remembered);
+
+    /// <summary>What the counters were when the count began.</summary>
+    private TrackerCounters Remembered => unchecked(new TrackerCounters(
         (long)_maps[TrackerWord.MissesThen],
         _maps[TrackerWord.LostThen],
         _maps[TrackerWord.UnknownThen],
         (long)_maps[TrackerWord.UnheardLandedThen],
-        (long)_maps[TrackerWord.UnheardQueuedThen])));
+        (long)_maps[TrackerWord.UnheardQueuedThen]));
 
     private void RememberCounters(TrackerCounters then)
     {

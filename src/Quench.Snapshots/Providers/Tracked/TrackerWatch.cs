@@ -15,16 +15,17 @@ internal sealed class TrackerWatch : IDisposable
     private const int Looks = 4;
     private const int BracketsEach = 8;
     private static readonly TimeSpan s_hearLimit = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan s_restLimit = TimeSpan.FromMilliseconds(200);
 
     private readonly DiskPlace _place;
     private readonly SafeFileHandle _handle;
     private readonly NativeBuffer _sector;
     private readonly List<TrackerPair> _pairs = [];
 
-    private TrackerWatch(string device, TrackerMaps maps)
+    private TrackerWatch(string device, DiskPlace place, TrackerMaps maps)
     {
         Maps = maps;
-        _place = DiskPlace.Of(device);
+        _place = place;
         _handle = NativeFile.Open(device, OpenMode.ReadOnly | OpenMode.Direct);
         _sector = new NativeBuffer(BlockDevice.GetLogicalSectorSize(_handle));
     }
@@ -34,10 +35,11 @@ internal sealed class TrackerWatch : IDisposable
 
     /// <summary>Loads the programs and lets them run. When it returns, every later write is heard.</summary>
     /// <param name="device">The device.</param>
-    /// <param name="target">Where it lies.</param>
+    /// <param name="place">Where it lies.</param>
+    /// <param name="target">What of it is tracked.</param>
     /// <param name="maps">Taken, whatever comes of it.</param>
     /// <exception cref="QuenchException">SNAP-180, SNAP-181.</exception>
-    public static TrackerWatch Start(string device, TrackerTarget target, TrackerMaps maps) => Make(device, maps, watch =>
+    public static TrackerWatch Start(string device, DiskPlace place, TrackerTarget target, TrackerMaps maps) => Make(device, place, maps, watch =>
     {
         RequestLayout layout = RequestLayout.OfThisKernel();
         watch._pairs.Add(TrackerPair.Attach(Landed, RequestLayout.Completion, turn => TrackerProgram.ForCompletion(layout, target, maps, turn)));
@@ -54,10 +56,11 @@ internal sealed class TrackerWatch : IDisposable
 
     /// <summary>Opens programs that were pinned.</summary>
     /// <param name="device">The device.</param>
+    /// <param name="place">Where it lies.</param>
     /// <param name="maps">Taken, whatever comes of it.</param>
     /// <param name="folder">Where they were pinned.</param>
     /// <exception cref="LinuxErrorException">One of them is not there.</exception>
-    public static TrackerWatch OpenPinned(string device, TrackerMaps maps, StandingFolder folder) => Make(device, maps, watch =>
+    public static TrackerWatch OpenPinned(string device, DiskPlace place, TrackerMaps maps, StandingFolder folder) => Make(device, place, maps, watch =>
     {
         watch._pairs.Add(TrackerPair.OpenPinned(Landed, folder.Landed));
         watch._pairs.Add(TrackerPair.OpenPinned(Queued, folder.Queued));
@@ -82,6 +85,11 @@ internal sealed class TrackerWatch : IDisposable
         for (int look = 1; look < Looks; look++)
         {
             TrackerCounters next = CountOnce();
+            if (next == said)
+            {
+                break;
+            }
+
             said = next with
             {
                 Misses = Math.Min(next.Misses, said.Misses),
@@ -91,6 +99,30 @@ internal sealed class TrackerWatch : IDisposable
         }
 
         return said;
+    }
+
+    /// <summary>Counts at a moment without writes under way on the whole disk, for which it waits a little: then nothing that was submitted and has not landed hides what was not heard.</summary>
+    /// <returns>False when there was no such moment; the count is of another one then.</returns>
+    public bool TryCountAtRest(out TrackerCounters counters)
+    {
+        long since = Stopwatch.GetTimestamp();
+        SpinWait wait = default;
+        while (true)
+        {
+            bool isAtRest = _place.CountWritesInFlightOnDisk() == 0;
+            counters = Count();
+            if (isAtRest && _place.CountWritesInFlightOnDisk() == 0)
+            {
+                return true;
+            }
+
+            if (Stopwatch.GetElapsedTime(since) > s_restLimit)
+            {
+                return false;
+            }
+
+            wait.SpinOnce();
+        }
     }
 
     /// <summary>
@@ -175,12 +207,12 @@ internal sealed class TrackerWatch : IDisposable
         return Maps[TrackerWord.HeardSubmitted] != submitted && Maps[TrackerWord.HeardCompleted] != completed;
     }
 
-    private static TrackerWatch Make(string device, TrackerMaps maps, Action<TrackerWatch> begin)
+    private static TrackerWatch Make(string device, DiskPlace place, TrackerMaps maps, Action<TrackerWatch> begin)
     {
         TrackerWatch? watch = null;
         try
         {
-            watch = new TrackerWatch(device, maps);
+            watch = new TrackerWatch(device, place, maps);
             begin(watch);
             return watch;
         }
