@@ -14,6 +14,9 @@ internal sealed record CliHost
     /// <summary>Words for people: messages, progress, questions, errors.</summary>
     public required TextWriter Error { get; init; }
 
+    /// <summary>What is given to the process to read.</summary>
+    public TextReader Input { get; init; } = TextReader.Null;
+
     /// <summary>Reads an environment variable; null when it is not set.</summary>
     public required Func<string, string?> Variable { get; init; }
 
@@ -44,6 +47,7 @@ internal sealed record CliHost
     /// <summary>The host of a real run.</summary>
     public static CliHost ForThisProcess() => new()
     {
+        Input = Console.In,
         Output = Console.Out,
         Error = Console.Error,
         Variable = new SecretEnvironment().Get,

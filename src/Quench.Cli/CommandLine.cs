@@ -4,6 +4,7 @@ using System.CommandLine.Parsing;
 using Quench.Cli.Commands;
 using Quench.Cli.Commands.Activity;
 using Quench.Cli.Commands.Serve;
+using Quench.Cli.Commands.Shadow;
 using Quench.Cli.Commands.Snapshots;
 
 namespace Quench.Cli;
@@ -57,6 +58,7 @@ internal static class CommandLine
             DetachCommand.Make(host),
             VolumesCommand.Make(host),
             SnapshotCommand.Make(host),
+            ShadowCommand.Make(host),
             BackupCommand.Make(host),
             ListCommand.Make(host),
             ShowCommand.Make(host),

@@ -38,6 +38,16 @@ public sealed record SnapshotTimes
 
     /// <summary>What came of the wait for a pause; null when none was asked for.</summary>
     public QuietFound? Quiet { get; init; }
+
+    /// <summary>Of snapshots with the same limits, the longest of each; null for none.</summary>
+    public static SnapshotTimes? Longest(IReadOnlyList<SnapshotTimes> times) => times.Count == 0 ? null : times[0] with
+    {
+        Taken = times.Max(one => one.Taken),
+        SaveWait = times.Max(one => one.SaveWait),
+        Handling = times.Max(one => one.Handling),
+        Hold = times.Max(one => one.Hold),
+        Idle = times.Any(one => one.Idle is null) ? null : times.Max(one => one.Idle),
+    };
 }
 
 /// <summary>A wish for a pause between writes.</summary>

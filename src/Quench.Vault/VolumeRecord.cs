@@ -39,7 +39,7 @@ public sealed record VolumeRecord
     /// <summary>How long its writers were held; null when nothing was frozen.</summary>
     public double? FreezeMilliseconds { get; init; }
 
-    /// <summary>Bytes in use on the volume.</summary>
+    /// <summary>Bytes in use on the volume, what <see cref="Exclusions"/> left out not counted.</summary>
     public long UsedBytes { get; init; }
 
     /// <summary>Bytes of the image that no earlier chunk had.</summary>
@@ -62,6 +62,9 @@ public sealed record VolumeRecord
 
     /// <summary>How the disk was divided; null of a volume without partitions, and in points of programs that did not say.</summary>
     public DiskRecord? Disk { get; init; }
+
+    /// <summary>What was left out on purpose; null when nothing was to be, and in points of programs that could not.</summary>
+    public ExclusionRecord? Exclusions { get; init; }
 }
 
 /// <summary>A hash of the whole volume, equal at the instant and in the image.</summary>

@@ -26,8 +26,8 @@ public sealed class GuestRootTests : IDisposable
         string disk = Requires.Guest();
         string live = _folder["live.img"];
         await Tool.RunAsync("cp", "--sparse=always", disk, live);
-        string tools = await MakeToolsAsync(Path.GetDirectoryName(disk)!);
-        string store = await MakeDiskAsync("vault", null, "1G");
+        string tools = await GuestTools.MakeAsync(_folder, Program, (Path.Combine(Path.GetDirectoryName(disk)!, "debs"), "debs"));
+        string store = await GuestTools.MakeDiskAsync(_folder, "vault", null, "1G");
         JsonElement summary;
         int before;
         int after;
@@ -47,27 +47,6 @@ public sealed class GuestRootTests : IDisposable
         string restored = await RestoreAsync(live, store, summary.GetProperty("point").GetString()!);
         await BootAsync(restored, before, after);
         await DemandPackagesAsync(disk, restored);
-    }
-
-    /// <summary>The runtime, Quench, the libraries that it wants, and the packages; and what the guest is to do with them.</summary>
-    private async Task<string> MakeToolsAsync(string guestFolder)
-    {
-        string tree = _folder.MakeFolder("tools");
-        string runtime = Path.GetFullPath(Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
-        Directory.CreateDirectory(Path.Combine(tree, "dotnet"));
-        await Tool.RunAsync("cp", "-r", Path.Combine(runtime, "dotnet"), Path.Combine(runtime, "host"), Path.Combine(runtime, "shared"), Path.Combine(tree, "dotnet"));
-        await Tool.RunAsync("cp", "-r", Path.GetDirectoryName(QuenchCli.ProgramPath)!, Path.Combine(tree, "quench"));
-        await Tool.RunAsync("cp", "-r", Path.Combine(guestFolder, "debs"), Path.Combine(tree, "debs"));
-        string libraries = Directory.CreateDirectory(Path.Combine(tree, "lib")).FullName;
-        foreach (string library in (string[])["libzstd.so.1", "libargon2.so.1", "libssl.so.3", "libcrypto.so.3", "libstdc++.so.6", "libgcc_s.so.1"])
-        {
-            await Tool.RunAsync("cp", "-L", Path.Combine("/lib/x86_64-linux-gnu", library), libraries);
-        }
-
-        string run = Path.Combine(tree, "run");
-        await File.WriteAllTextAsync(run, Program, Token);
-        File.SetUnixFileMode(run, UnixFileMode.UserRead | UnixFileMode.UserExecute);
-        return await MakeDiskAsync("tools", tree, "512M");
     }
 
     private const string Program = $$"""
@@ -98,14 +77,6 @@ public sealed class GuestRootTests : IDisposable
         touch /run/enough
         sync -f /run/vault
         """;
-
-    private async Task<string> MakeDiskAsync(string label, string? tree, string size)
-    {
-        string path = _folder[label + ".disk"];
-        await Tool.RunAsync("truncate", "--size", size, path);
-        await Tool.RunAsync("mkfs.ext4", ["-q", "-F", "-L", label, .. tree is null ? Array.Empty<string>() : ["-d", tree], path]);
-        return path;
-    }
 
     /// <summary>The live disk as it was made, with its partition filled with other bytes and then restored.</summary>
     private async Task<string> RestoreAsync(string live, string store, string point)

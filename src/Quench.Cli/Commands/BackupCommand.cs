@@ -4,6 +4,7 @@ using Quench.Cli.Commands.Activity;
 using Quench.Cli.Output;
 using Quench.Imaging.Activity;
 using Quench.Imaging.Capture;
+using Quench.Imaging.Capture.Exclusions;
 using Quench.Imaging.Sources;
 using Quench.Snapshots.Coordination;
 using Quench.Snapshots.Coordination.Programs;
@@ -20,7 +21,7 @@ internal sealed class BackupCommand
     private readonly CliHost _host;
     private readonly Argument<string[]> _sources = new("SOURCE")
     {
-        Description = "An attached volume by its name, its device or its mount point; a mounted device or its mount point; a disk; or a device or an image file that is not in use. Several mounted devices are imaged at one instant, as one point.",
+        Description = "An attached volume by its name, its device or its mount point; a mounted device or its mount point; a disk; or a device or an image file that is not in use. Several attached volumes, or several mounted devices, are imaged at one instant, as one point.",
         Arity = ArgumentArity.OneOrMore,
     };
 
@@ -60,6 +61,7 @@ internal sealed class BackupCommand
     private readonly TakingOptions _taking = new();
     private readonly WriterOptions _writers = new();
     private readonly CommandOptions _commands = new();
+    private readonly ExclusionOptions _exclusions = new();
     private readonly Option<bool> _freezeRoot = new("--freeze-root") { Description = "Image the machine's own root file system, which is frozen for a moment." };
     private readonly Option<bool> _noTrack = new("--no-track") { Description = "Leave no tracker in the kernel with a mounted device: its next backup reads everything." };
     private readonly Option<bool> _fullScan = new("--full-scan") { Description = "Read everything in use, whatever is known about what changed since the last point." };
@@ -89,6 +91,7 @@ internal sealed class BackupCommand
             backup._force, backup._compression,
             backup._require, backup._json, backup._fullScan, backup._freezeRoot, backup._noTrack, backup._whoWrote,
         };
+        backup._exclusions.AddTo(command);
         backup._taking.AddTo(command);
         backup._writers.AddTo(command);
         backup._commands.AddTo(command);
@@ -99,16 +102,19 @@ internal sealed class BackupCommand
     /// <summary>What can be refused is refused first: the sources, the diff area's sizes, the password. Only then is a volume touched.</summary>
     private async Task<int> RunAsync(ParseResult parsed, CancellationToken cancellationToken)
     {
+        IReadOnlyList<ExclusionRule> leftOutByUser = _exclusions.ByUser(parsed);
         ImagingSource[] sources = [.. parsed.GetValue(_sources)!.Select(SourceResolver.ForThisMachine.Resolve)];
         SourceSet.DemandOneInstant(sources);
         SnapshotOptions options = OptionsFor(sources, parsed);
         BackupCommands commands = _commands.For(parsed, sources, _host);
         await using WriterCoordination? writers = CoordinatedBackup.AsksWriters(sources, options) ? _writers.For(parsed, CoordinatedBackup.VolumesOf(sources), _host.Clock) : null;
         await using OpenVault open = await OpenVault.OpenAsync(parsed, _vault, _host, cancellationToken);
-        WarnOfVaultWithin(sources[0], open);
+        IReadOnlyList<ExclusionRule> leftOutByDefault = _exclusions.ByDefault(parsed, sources, open.Location);
+        ExclusionRules Exclusions() => new([.. leftOutByUser, .. DefaultExclusions.Both(leftOutByDefault, _exclusions.ByDefault(parsed, sources, open.Location))]);
+        Array.ForEach(sources, source => WarnOfVaultWithin(source, open));
         await using BackupWatch? watch = parsed.GetValue(_whoWrote) ? BackupWatch.Start(sources[0], _host) : null;
         CoordinatedBackup backup = new(sources, options, writers, commands, _host);
-        CaptureResult result = await backup.RunAsync(set => ImageAsync(parsed, open, sources, set, backup, cancellationToken), cancellationToken);
+        CaptureResult result = await backup.RunAsync(set => ImageAsync(parsed, open, sources, set, backup, Exclusions(), cancellationToken), cancellationToken);
         BackupSummary summary = new(result, _host.Clock.GetUtcNow(), backup.Times) { WhoWrote = watch is null ? null : await watch.EndAsync() };
         summary.Write(_host, parsed.GetValue(_json));
         backup.WriteProblems();
@@ -116,7 +122,7 @@ internal sealed class BackupCommand
     }
 
     private Task<CaptureResult> ImageAsync(
-        ParseResult parsed, OpenVault open, IReadOnlyList<ImagingSource> sources, SourceSet set, CoordinatedBackup backup, CancellationToken cancellationToken)
+        ParseResult parsed, OpenVault open, IReadOnlyList<ImagingSource> sources, SourceSet set, CoordinatedBackup backup, ExclusionRules exclusions, CancellationToken cancellationToken)
     {
         if (!parsed.GetValue(_force))
         {
@@ -126,7 +132,7 @@ internal sealed class BackupCommand
             }
         }
 
-        return CaptureAsync(parsed, open, sources, set, backup, cancellationToken);
+        return CaptureAsync(parsed, open, sources, set, backup, exclusions, cancellationToken);
     }
 
     /// <summary>Said before and not after: it may be why the snapshot breaks.</summary>
@@ -156,15 +162,22 @@ internal sealed class BackupCommand
             return OptionsFor(mounted, parsed);
         }
 
-        if (sources[0] is not AttachedSource attached)
+        if (sources[0] is not AttachedSource)
         {
             return new SnapshotOptions();
         }
 
         Privilege.Demand(_host, "take a snapshot of an attached volume");
         SnapshotOptions options = new DiffAreaChoice(parsed.GetValue(_memory), parsed.GetValue(_spill), parsed.GetValue(_size))
-            .For(attached.Volume.Holds, freeze: !parsed.GetValue(_noFreeze), TimeSpan.FromSeconds(parsed.GetValue(_freezeLimit)));
-        return _taking.Complete(options, parsed, proves: parsed.GetValue(_prove));
+            .For(path => sources.OfType<AttachedSource>().Any(source => source.Volume.Holds(path)), freeze: !parsed.GetValue(_noFreeze), TimeSpan.FromSeconds(parsed.GetValue(_freezeLimit)));
+        options = _taking.Complete(options, parsed, proves: parsed.GetValue(_prove));
+        return options.Quiet is null || sources.Length == 1
+            ? options
+            : throw new QuenchException("CLI-153", "--quiet-wait waits for a pause of one volume, and several are named", "leave it out, or image that volume by itself")
+            {
+                Effect = "nothing was read or written",
+                ExitCode = ExitCodes.Usage,
+            };
     }
 
     private SnapshotOptions OptionsFor(MountedSource mounted, ParseResult parsed)
@@ -190,7 +203,7 @@ internal sealed class BackupCommand
     }
 
     private async Task<CaptureResult> CaptureAsync(
-        ParseResult parsed, OpenVault open, IReadOnlyList<ImagingSource> sources, SourceSet set, CoordinatedBackup backup, CancellationToken cancellationToken)
+        ParseResult parsed, OpenVault open, IReadOnlyList<ImagingSource> sources, SourceSet set, CoordinatedBackup backup, ExclusionRules exclusions, CancellationToken cancellationToken)
     {
         ActivityMonitor activity = new(_host.Clock);
         await using ProgressDisplay display = new(_host, activity, parsed.GetValue(_json));
@@ -200,12 +213,13 @@ internal sealed class BackupCommand
             Prove = parsed.GetValue(_prove),
             Settings = new CaptureSettings { Compression = Enum.Parse<Compression>(parsed.GetValue(_compression)!, ignoreCase: true) },
             FullScan = parsed.GetValue(_fullScan),
+            Exclusions = exclusions,
             Writers = backup.Writers,
             Hooks = backup.HooksSoFar,
         })];
         return set.Set is { } together
             ? await VolumeCapture.RunAsync(requests, together, open.Vault, activity, _host.Clock, cancellationToken)
-            : await VolumeCapture.RunAsync(requests[0], open.Vault, activity, _host.Clock, cancellationToken);
+            : await VolumeCapture.RunAsync(requests, open.Vault, activity, _host.Clock, cancellationToken);
     }
 
     private int RefuseGrade(string grade, ParseResult parsed)

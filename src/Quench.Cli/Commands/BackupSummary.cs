@@ -117,6 +117,11 @@ internal sealed record BackupSummary(CaptureResult Result, DateTimeOffset Ended,
             error.WriteLine($"  {ScanText.Words(scan)}");
         }
 
+        if (ExclusionText.Words(volume.Exclusions) is { } left)
+        {
+            error.WriteLine($"  {left}");
+        }
+
         if (volume.MapDoubt is { } doubt)
         {
             error.WriteLine($"  all of the volume was imaged, because its map of used blocks is in doubt: {doubt}");

@@ -29,7 +29,7 @@ internal sealed class CoordinatedBackup(IReadOnlyList<ImagingSource> sources, Sn
 
     /// <summary>Whether there is a freeze that applications could be held around. Without one, what they wrote may not be on the disk, and asking them would promise too much.</summary>
     public static bool AsksWriters(IReadOnlyList<ImagingSource> sources, SnapshotOptions options) =>
-        sources[0] is MountedSource || (sources[0] is AttachedSource { Volume.MountPoint: not null } && options.Freeze);
+        sources[0] is MountedSource || (options.Freeze && sources.Any(source => source is AttachedSource { Volume.MountPoint: not null }));
 
     /// <summary>The commands that were run so far, for the point.</summary>
     public IReadOnlyList<HookRecord> HooksSoFar() =>
@@ -48,7 +48,7 @@ internal sealed class CoordinatedBackup(IReadOnlyList<ImagingSource> sources, Sn
             {
                 result = await image(set);
                 await set.DisposeAsync(); // before the report, which says how long that took
-                Times = set.Moments[0].Snapshot.Times;
+                Times = SnapshotTimes.Longest([.. set.Moments.Select(moment => moment.Snapshot.Times).OfType<SnapshotTimes>()]);
             }
 
             outcome = new CommandStatus(true, null, result.Grade, result.Point.Id);

@@ -53,7 +53,7 @@ internal static class ProvidersCommand
         table.WriteTo(output);
     }
 
-    private static void WriteVssAdmin(TextWriter output)
+    internal static void WriteVssAdmin(TextWriter output)
     {
         foreach (Provider provider in s_providers)
         {

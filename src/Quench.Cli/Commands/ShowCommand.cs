@@ -59,6 +59,11 @@ internal static class ShowCommand
                 output.WriteLine($"{name,-14}{value}");
             }
 
+            foreach (string line in volume.Exclusions is { } left ? ExclusionText.Details(left) : [])
+            {
+                output.WriteLine($"{"left out",-14}{line}");
+            }
+
             if (volume.Disk is { } disk)
             {
                 output.WriteLine();
@@ -86,7 +91,7 @@ internal static class ShowCommand
         {
             output.WriteLine();
             output.WriteLine($"writer        {writer.Name} {writer.Version}".TrimEnd());
-            foreach (string line in WriterRecordText.Details(writer))
+            foreach (string line in WriterRecordText.Details(coordination, writer))
             {
                 output.WriteLine($"  {line}");
             }

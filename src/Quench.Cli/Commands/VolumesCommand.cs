@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Quench.Blocks;
+using Quench.Cli.Commands.Shadow;
 using Quench.Cli.Output;
 using Quench.Snapshots.Providers.Filter;
 
@@ -12,13 +13,18 @@ internal static class VolumesCommand
     public static Command Make(CliHost host)
     {
         Option<bool> json = CommonOptions.Json();
-        Command command = new("volumes", HelpText.Of("volumes")) { json, VolumesUpgradeCommand.Make(host) };
+        Option<string?> format = ShadowListCommand.Format("as `vssadmin list volumes` prints it.");
+        Command command = new("volumes", HelpText.Of("volumes")) { json, format, VolumesUpgradeCommand.Make(host) };
         command.Run(host, (parsed, _) =>
         {
             IReadOnlyList<AttachedVolume> volumes = FilterVolumes.List();
             if (parsed.GetValue(json))
             {
                 WriteJson(host.Output, volumes);
+            }
+            else if (parsed.GetValue(format) is not null)
+            {
+                VssAdminText.WriteVolumes(host.Output, volumes);
             }
             else
             {

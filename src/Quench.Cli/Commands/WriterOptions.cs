@@ -12,10 +12,10 @@ internal sealed class WriterOptions
     private const double DefaultProvider = 5;
 
     private readonly Option<bool> _none = new("--no-writers") { Description = "Ask no application to hold its writes: the point is of file-system grade at best." };
-    private readonly Option<string[]> _components = new("--component")
+    private readonly Option<string[]> _components = new("--component", "--components")
     {
         HelpName = "NAME",
-        Description = "Ask only these: a writer's name, or writer/component. May be given several times. What is not asked for keeps the volume below application grade.",
+        Description = "Ask only these: a writer's name, or writer/component. A list with commas, or given several times. What is not asked for keeps the volume below application grade.",
     };
 
     private readonly Option<string[]> _settings = new("--writer-option") { HelpName = "NAME=VALUE", Description = "A setting of a writer, such as sqlite.databases=/srv/app/data.db; may be given several times. Never a password: name the file that it lies in." };
@@ -49,36 +49,50 @@ internal sealed class WriterOptions
         });
     }
 
+    /// <summary>Gives a command those that matter wherever writers are held.</summary>
+    public void AddHoldTo(Command command)
+    {
+        AddSearchTo(command);
+        command.Add(_none);
+        command.Add(_components);
+    }
+
     /// <summary>Gives a command all of them.</summary>
     public void AddTo(Command command)
     {
-        AddSearchTo(command);
-        foreach (Option option in (Option[])[_none, _components, _truncate])
-        {
-            command.Add(option);
-        }
+        AddHoldTo(command);
+        command.Add(_truncate);
     }
 
     /// <summary>The applications of a backup; null when none are to be asked.</summary>
     public WriterCoordination? For(ParseResult parsed, IReadOnlyList<OperationVolume> volumes, TimeProvider clock) =>
-        parsed.GetValue(_none) ? null : For(parsed, volumes, clock, new Wishes(parsed.GetValue(_components), parsed.GetValue(_truncate), Retries: 1));
+        parsed.GetValue(_none) ? null : For(parsed, volumes, clock, new Wishes(ComponentWords.Split(parsed.GetValue(_components)), parsed.GetValue(_truncate), Retries: 1));
 
     /// <summary>The applications on some volumes, for a look or a test.</summary>
     public WriterCoordination For(ParseResult parsed, IReadOnlyList<OperationVolume> volumes, IReadOnlyList<string>? components, TimeProvider clock) =>
         For(parsed, volumes, clock, new Wishes(components, Truncates: false, Retries: 0));
 
-    private WriterCoordination For(ParseResult parsed, IReadOnlyList<OperationVolume> volumes, TimeProvider clock, Wishes wishes) => new(
-        new CoordinationOptions
+    /// <summary>The applications on some volumes, but for those that are excluded.</summary>
+    public WriterCoordination Except(ParseResult parsed, IReadOnlyList<OperationVolume> volumes, IReadOnlyList<string> excluded, TimeProvider clock) =>
+        For(parsed, volumes, clock, new Wishes(null, Truncates: false, Retries: 1) { Excluded = excluded });
+
+    /// <summary>Where writers are looked for, and how long they may take, when their files are put back.</summary>
+    public CoordinationOptions ForRestore(ParseResult parsed, IReadOnlyList<OperationVolume> volumes) => Options(parsed, volumes, new Wishes(null, Truncates: false, Retries: 0));
+
+    private WriterCoordination For(ParseResult parsed, IReadOnlyList<OperationVolume> volumes, TimeProvider clock, Wishes wishes) => new(Options(parsed, volumes, wishes), clock);
+
+    private CoordinationOptions Options(ParseResult parsed, IReadOnlyList<OperationVolume> volumes, Wishes wishes) =>
+        new()
         {
             Volumes = volumes,
             Sources = [.. BuiltInWriters.All, new RegisteredWriters(parsed.GetValue(_sockets)!), new ProgramWriters(parsed.GetValue(_folder)!)],
             Settings = new WriterSettings((parsed.GetValue(_settings) ?? []).Select(word => word.Split('=', 2)).ToLookup(pair => pair[0], pair => pair[1]).ToDictionary(pair => pair.Key, pair => pair.Last())),
             Limits = new CoordinationLimits { Writers = TimeSpan.FromSeconds(parsed.GetValue(_writers) ?? DefaultWriters), Provider = TimeSpan.FromSeconds(parsed.GetValue(_provider) ?? DefaultProvider) },
             Components = wishes.Components is { Count: > 0 } some ? some : null,
+            Excluded = wishes.Excluded,
             Kind = wishes.Truncates ? BackupKind.Full : BackupKind.Copy,
             Retries = wishes.Retries,
-        },
-        clock);
+        };
 
     private static Option<double?> Seconds(string name, string description, double least, double most)
     {
@@ -93,5 +107,8 @@ internal sealed class WriterOptions
         return option;
     }
 
-    private sealed record Wishes(IReadOnlyList<string>? Components, bool Truncates, int Retries);
+    private sealed record Wishes(IReadOnlyList<string>? Components, bool Truncates, int Retries)
+    {
+        public IReadOnlyList<string> Excluded { get; init; } = [];
+    }
 }

@@ -94,6 +94,7 @@ internal static class PointJson
         writer.WriteString("proof", volume.Proof?.Hash);
         ScanText.WriteJson(writer, volume.Scan);
         DiskJson.Write(writer, volume.Disk);
+        ExclusionText.WriteJson(writer, volume.Exclusions);
         writer.WriteEndObject();
     }
 }

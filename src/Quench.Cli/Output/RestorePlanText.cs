@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Quench.Blocks;
 using Quench.Imaging.Recovery;
+using Quench.Vault;
 
 namespace Quench.Cli.Output;
 
@@ -29,6 +30,11 @@ internal static class RestorePlanText
         output.WriteLine(plan.PartitionNumber is null
             ? $"       {ByteSize.Format(plan.Volume.Length)}, of which {ByteSize.Format(plan.Volume.UsedBytes)} in use"
             : $"       {ByteSize.Format(plan.Part.Length)}");
+        if (ExclusionText.Warning(LeftOut(plan)) is { } left)
+        {
+            output.WriteLine($"       {left}");
+        }
+
         output.WriteLine($"to     {plan.TargetPath}, {Describe(plan)}");
         if (plan.OnlyDifferent)
         {
@@ -41,7 +47,7 @@ internal static class RestorePlanText
         }
 
         WriteTable(output, plan);
-
+        WriteStart(output, plan);
         if (plan.ReadBack)
         {
             output.WriteLine("       everything is read back at the end and compared");
@@ -63,6 +69,19 @@ internal static class RestorePlanText
         if (plan.GrownPartition is { } grown)
         {
             output.WriteLine($"       partition {grown} becomes {ByteSize.Format(plan.GrownLength!.Value)}; the file system on it keeps its size until its own program grows it");
+        }
+    }
+
+    private static void WriteStart(TextWriter output, RestorePlan plan)
+    {
+        if (plan.MovedTo is { } start)
+        {
+            output.WriteLine($"       its boot sector is changed to say that it begins at byte {start} of the disk, as the target does; it lay at byte {plan.Part.Offset}");
+        }
+
+        if (plan.SaysItBeginsAt is { } sector)
+        {
+            output.WriteLine($"       its boot sector says that it begins at sector {sector} of its disk, which the target does not: files are not touched by that, but a machine may not start from it");
         }
     }
 
@@ -94,7 +113,12 @@ internal static class RestorePlanText
         WriteNumber(writer, "partition", plan.PartitionNumber);
         WriteNumber(writer, "grown_partition", plan.GrownPartition);
         WriteNumber(writer, "grown_length", plan.GrownLength);
+        WriteNumber(writer, "moved_to", plan.MovedTo);
+        ExclusionText.WriteJson(writer, LeftOut(plan));
     });
+
+    /// <summary>What was left out of the part that is restored: of a partition, what lies on it.</summary>
+    private static ExclusionRecord? LeftOut(RestorePlan plan) => plan.PartitionNumber is { } number ? ExclusionText.OfPartition(plan.Volume.Exclusions, number) : plan.Volume.Exclusions;
 
     private static void WriteNumber(Utf8JsonWriter writer, string name, long? number)
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Quench.Snapshots.Coordination;
+using Quench.Snapshots.Coordination.Documents;
 using Quench.Vault;
 
 namespace Quench.Cli.Output;
@@ -25,11 +26,17 @@ internal static class WriterRecordText
     }
 
     /// <summary>The steps of a writer and its components.</summary>
-    public static IEnumerable<string> Details(WriterRecord writer)
+    public static IEnumerable<string> Details(CoordinationRecord record, WriterRecord writer)
     {
+        ILookup<string, FolderPlace> places = PlacesOf(record, writer);
         foreach (ComponentRecord component in writer.Components)
         {
             yield return $"component {component.Name}: {component.Grade}{(component.Whole ? "" : ", not all of it on these volumes")}";
+            foreach (FolderPlace place in places[component.Name])
+            {
+                string offset = place.Offset == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", file system at byte {place.Offset}");
+                yield return $"  {place.Folder}: {place.Path} in the image of {place.Volume}{offset}";
+            }
         }
 
         foreach (WriterStepRecord step in writer.Steps)
@@ -54,7 +61,7 @@ internal static class WriterRecordText
         json.WriteStartArray("writers");
         foreach (WriterRecord writer in record.Writers)
         {
-            Write(json, writer);
+            Write(json, record, writer);
         }
 
         json.WriteEndArray();
@@ -74,8 +81,16 @@ internal static class WriterRecordText
         json.WriteEndObject();
     }
 
-    private static void Write(Utf8JsonWriter json, WriterRecord writer)
+    /// <summary>Where the folders of a writer's components lie, by component. Points of older programs do not say.</summary>
+    private static ILookup<string, FolderPlace> PlacesOf(CoordinationRecord record, WriterRecord writer) =>
+        (record.ComponentsDocument.Length == 0 ? [] : BackupComponentsDocument.ReadComponents(record.ComponentsDocument))
+            .Where(one => one.Instance == writer.Instance)
+            .SelectMany(one => one.Component.Place.Folders.Select(place => (one.Component.Name, Place: place)))
+            .ToLookup(one => one.Name, one => one.Place);
+
+    private static void Write(Utf8JsonWriter json, CoordinationRecord record, WriterRecord writer)
     {
+        ILookup<string, FolderPlace> places = PlacesOf(record, writer);
         json.WriteStartObject();
         json.WriteString("name", writer.Name);
         json.WriteString("instance", writer.InstanceName);
@@ -93,6 +108,18 @@ internal static class WriterRecordText
             json.WriteString("name", component.Name);
             json.WriteString("grade", component.Grade);
             json.WriteBoolean("whole", component.Whole);
+            json.WriteStartArray("places");
+            foreach (FolderPlace place in places[component.Name])
+            {
+                json.WriteStartObject();
+                json.WriteString("folder", place.Folder);
+                json.WriteString("volume", place.Volume);
+                json.WriteNumber("offset", place.Offset);
+                json.WriteString("path", place.Path);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
             json.WriteEndObject();
         }
 

@@ -159,6 +159,9 @@ public sealed partial class FuseSession : IDisposable
         }
     }
 
+    /// <summary>Takes the directory of a session that was mounted here out of sight. Whoever has a file of it open goes on with it; when nobody has, the session ends.</summary>
+    public void Hide() => FuseDevice.TryUnmount(_directory, detach: true);
+
     /// <summary>Waits until the directory has been unmounted, by us or by somebody else.</summary>
     public void WaitForEnd()
     {

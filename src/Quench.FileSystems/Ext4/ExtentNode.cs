@@ -45,5 +45,12 @@ internal readonly ref struct ExtentNode(ReadOnlySpan<byte> bytes)
         return stated <= LongestWritten ? stated : 0;
     }
 
+    /// <summary>Blocks, written or not.</summary>
+    public int AllocatedLength(int entry)
+    {
+        int stated = ReadUInt16LittleEndian(Entry(entry)[4..]);
+        return stated <= LongestWritten ? stated : stated - LongestWritten;
+    }
+
     private ReadOnlySpan<byte> Entry(int index) => _bytes.Slice(EntrySize * (index + 1), EntrySize);
 }

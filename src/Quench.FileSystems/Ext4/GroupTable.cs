@@ -5,10 +5,11 @@ namespace Quench.FileSystems.Ext4;
 
 /// <summary>What the map needs of a group's descriptor.</summary>
 /// <param name="Bitmap">The block of its block bitmap.</param>
+/// <param name="InodeTable">The first block of its inode table.</param>
 /// <param name="FreeClusters">How many clusters it says are free.</param>
 /// <param name="BitmapChecksum">The checksum it states for its block bitmap.</param>
 /// <param name="Uninitialised">The bitmap was never written: only metadata is in use.</param>
-internal readonly record struct GroupEntry(long Bitmap, uint FreeClusters, uint BitmapChecksum, bool Uninitialised);
+internal readonly record struct GroupEntry(long Bitmap, long InodeTable, uint FreeClusters, uint BitmapChecksum, bool Uninitialised);
 
 /// <summary>All group descriptors, checked, and the blocks that the file system's own structures take.</summary>
 internal sealed class GroupTable
@@ -93,7 +94,7 @@ internal sealed class GroupTable
         Claim(descriptor.BlockBitmap, 1, "block bitmap", group);
         Claim(descriptor.InodeBitmap, 1, "inode bitmap", group);
         Claim(descriptor.InodeTable, _layout.InodeTableBlocks, "inode table", group);
-        _entries[group] = new GroupEntry((long)descriptor.BlockBitmap, descriptor.FreeClusters, descriptor.BlockBitmapChecksum, uninitialised);
+        _entries[group] = new GroupEntry((long)descriptor.BlockBitmap, (long)descriptor.InodeTable, descriptor.FreeClusters, descriptor.BlockBitmapChecksum, uninitialised);
     }
 
     private void Claim(ulong first, int count, string what, int group)

@@ -14,6 +14,7 @@ namespace Quench.FileSystems.Ntfs;
 internal readonly ref struct FileRecord(ReadOnlySpan<byte> bytes)
 {
     public const uint AttributeList = 0x20;
+    public const uint FileName = 0x30;
     public const uint VolumeName = 0x60;
     public const uint VolumeInformation = 0x70;
     public const uint Data = 0x80;
@@ -75,6 +76,26 @@ internal readonly ref struct FileRecord(ReadOnlySpan<byte> bytes)
         }
 
         return default;
+    }
+
+    /// <summary>All attributes of a record, each a copy.</summary>
+    /// <param name="record">A record whose fixups have been put back.</param>
+    /// <exception cref="InDoubtException">The attributes do not lie one after another in the record.</exception>
+    public static List<byte[]> Attributes(ReadOnlySpan<byte> record)
+    {
+        uint inUse = ReadUInt32LittleEndian(record[0x18..]);
+        Unless(inUse <= (uint)record.Length, "an NTFS record is in use beyond its end");
+        List<byte[]> attributes = [];
+        int at = ReadUInt16LittleEndian(record[0x14..]);
+        while (at + sizeof(uint) <= inUse && ReadUInt32LittleEndian(record[at..]) != End)
+        {
+            long length = at + 8 <= inUse ? ReadUInt32LittleEndian(record[(at + 4)..]) : 0;
+            Unless(length >= ResidentHeader && (length & 7) == 0 && length <= inUse - at, "the attributes of an NTFS record reach past its end");
+            attributes.Add(record.Slice(at, (int)length).ToArray());
+            at += (int)length;
+        }
+
+        return attributes;
     }
 
     /// <summary>The bytes of a resident attribute.</summary>

@@ -60,6 +60,10 @@ internal sealed class NtfsVolume
         return found;
     }
 
+    /// <summary>What reads its file table and its files.</summary>
+    /// <param name="mostReads">How many reads there may be.</param>
+    public NtfsRecords RecordsOf(long mostReads) => new(_volume, _table, _clusterSize, _clusters, _recordSize, mostReads);
+
     /// <summary>Draws the map from $Bitmap.</summary>
     /// <exception cref="InDoubtException">The bitmap is too short, or counts as free what is known to be in use.</exception>
     public async ValueTask DrawAsync(CancellationToken cancellationToken)

@@ -3,7 +3,7 @@ using Quench.Snapshots;
 namespace Quench.Imaging.Capture;
 
 /// <summary>
-/// Fails a capture as soon as its snapshot breaks, whatever it is busy with: without this a capture that stores, or waits for its vault, would not notice before
+/// Fails a capture as soon as one of its snapshots breaks, whatever it is busy with: without this a capture that stores, or waits for its vault, would not notice before
 /// its next read. Up to the commit, that is: a point whose content was read from a sound snapshot is sound.
 /// </summary>
 internal sealed class BreakWatch
@@ -21,29 +21,31 @@ internal sealed class BreakWatch
     }
 
     /// <summary>Runs a capture under watch.</summary>
-    /// <param name="snapshot">Watched.</param>
+    /// <param name="snapshots">Watched.</param>
     /// <param name="clock">Measures the patience.</param>
     /// <param name="body">The capture; it calls <see cref="SealOrThrow"/> right before it commits.</param>
     /// <param name="cancellationToken">Cancels the capture.</param>
     /// <exception cref="Quench.Blocks.QuenchException">
-    /// SNAP-104: it broke. The capture is cancelled and given half a second to end in order; what hangs longer, in a store that does not answer, is left behind as by a
+    /// SNAP-104: one broke. The capture is cancelled and given half a second to end in order; what hangs longer, in a store that does not answer, is left behind as by a
     /// kill, and can't commit any more.
     /// </exception>
     internal static async Task<CaptureResult> RunAsync(
-        ISnapshot snapshot, TimeProvider clock, Func<BreakWatch, CancellationToken, Task<CaptureResult>> body, CancellationToken cancellationToken)
+        IReadOnlyList<ISnapshot> snapshots, TimeProvider clock, Func<BreakWatch, CancellationToken, Task<CaptureResult>> body, CancellationToken cancellationToken)
     {
         BreakWatch watch = new();
         using CancellationTokenSource watching = new();
         CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken); // disposed when the capture has ended, which may be late
-        Task<DiffAreaStatus> broken = snapshot.WaitUntilBrokenAsync(watching.Token);
+        Task<DiffAreaStatus>[] watched = [.. snapshots.Select(snapshot => snapshot.WaitUntilBrokenAsync(watching.Token))];
+        Task<Task<DiffAreaStatus>> broken = Task.WhenAny(watched);
         Task<CaptureResult> capture = Task.Run(() => body(watch, stop.Token), CancellationToken.None);
         _ = capture.ContinueWith(static (ended, stop) => EndLate(ended, (CancellationTokenSource)stop!), stop, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        bool isBroken = await Task.WhenAny(capture, broken) == broken && broken.IsCompletedSuccessfully && watch.TryMove(Broken);
+        bool isBroken = await Task.WhenAny(capture, broken) == broken && (await broken).IsCompletedSuccessfully && watch.TryMove(Broken);
         if (isBroken)
         {
             await stop.CancelAsync();
             await Task.WhenAny(capture, Task.Delay(s_patience, clock, CancellationToken.None));
-            SnapshotTrouble.ThrowIfBroken(snapshot, await broken, cause: null);
+            Task<DiffAreaStatus> first = await broken;
+            SnapshotTrouble.ThrowIfBroken(snapshots[Array.IndexOf(watched, first)], await first, cause: null);
         }
 
         await watching.CancelAsync();

@@ -1,4 +1,5 @@
 using Quench.FileSystems;
+using Quench.Imaging.Capture.Exclusions;
 using Quench.Snapshots;
 using Quench.Snapshots.Coordination;
 using Quench.Vault;
@@ -32,6 +33,9 @@ public sealed record CaptureRequest
     /// <summary>Read everything, whatever the provider knows about changes.</summary>
     public bool FullScan { get; init; }
 
+    /// <summary>Whose data are left out. Applied at the instant, to what is in <see cref="Analysis"/> then.</summary>
+    public ExclusionRules Exclusions { get; init; } = ExclusionRules.None;
+
     /// <summary>How to use the machine.</summary>
     public CaptureSettings Settings { get; init; } = new();
 
@@ -40,6 +44,9 @@ public sealed record CaptureRequest
 
     /// <summary>The user's commands that have been run when the point is committed.</summary>
     public Func<IReadOnlyList<HookRecord>> Hooks { get; init; } = () => [];
+
+    /// <summary>What was left out; null before that is known.</summary>
+    internal LeftOut? LeftOut { get; init; }
 
     /// <summary>Chooses the sample that the record of changes is tested with: another one in each run.</summary>
     internal Random Chance { get; init; } = new();

@@ -1,5 +1,6 @@
 using Quench.Blocks;
 using Quench.Imaging.Activity;
+using Quench.Imaging.Capture.Exclusions;
 using Quench.Snapshots;
 using Quench.Vault;
 
@@ -46,7 +47,7 @@ internal static class ConvergingCapture
         }
 
         CaptureResult result = await VolumeCapture.CommitAsync(requests[0], session, captured, activity, watch, cancellationToken);
-        List<CaptureWarning> warnings = [];
+        List<CaptureWarning> warnings = [.. LeftOut.Warnings(requests[0].Exclusions, [.. requests.Zip(volumes, (request, volume) => (request.Name, volume.LeftOut!))])];
         foreach (ConvergingVolume volume in volumes)
         {
             warnings.AddRange(await volume.RememberAsync(result.Point, cancellationToken));

@@ -2,6 +2,7 @@ using System.Globalization;
 using Quench.Blocks;
 using Quench.FileSystems;
 using Quench.Imaging.Activity;
+using Quench.Imaging.Capture.Exclusions;
 using Quench.Snapshots;
 using Quench.Vault;
 
@@ -38,6 +39,7 @@ internal sealed class ConvergingVolume
     private long _storedBytes;
     private long _newPages;
     private CapturePlan? _plan;          // of the last look; null before the first
+    private LeftOut? _leftOut;           // of the last look that counts
     private UsedBlocks? _rest;           // what was chosen while writers were held; null before that
 
     /// <summary>Begins with it.</summary>
@@ -91,7 +93,10 @@ internal sealed class ConvergingVolume
     public async Task<IReadOnlyList<CaptureWarning>> RememberAsync(RecoveryPoint point, CancellationToken cancellationToken) =>
         [.. VolumeCapture.Warnings(Final, _scan!), .. await VolumeCapture.RememberAsync(Final, _vault.Info.Id, point, cancellationToken)];
 
-    private CaptureRequest Final => _request with { Analysis = _analysis! };
+    /// <summary>What of it was left out at the instant; null before the first look.</summary>
+    public LeftOut? LeftOut => _leftOut;
+
+    private CaptureRequest Final => _request with { Analysis = _analysis!, LeftOut = _leftOut };
 
     /// <summary>
     /// Decides whether to begin upon an earlier point. Everything has been told as changed by now; what is written from here on is told again, so only what changed before needs to be known.
@@ -129,6 +134,8 @@ internal sealed class ConvergingVolume
         _map.Forget(changed);
         VolumeAnalysis found = await Recogniser.AnalyseAsync(
             _map, extent => isHeld ? PartConditions.AtInstant(_snapshot, extent) : PartConditions.WhileRunning(_snapshot, extent), cancellationToken);
+        LeftOut left = await LeftOut.FindAsync(_map, found, _request.Exclusions, LeftOut.MostBlocksWhileHeld, cancellationToken);
+        (found, _leftOut) = (left.Analysis, left);
 
         // A map that is written while it is read may contradict itself. The look before is as good as another while passes go on; the one that counts is taken while writers are held.
         VolumeAnalysis look = found.Doubt is not null && !isHeld && _analysis is not null

@@ -2,13 +2,14 @@ using System.Threading.Channels;
 using Quench.Blocks;
 using Quench.FileSystems;
 using Quench.Imaging.Activity;
+using Quench.Imaging.Capture.Exclusions;
 using Quench.Snapshots;
 using Quench.Vault;
 
 namespace Quench.Imaging.Capture;
 
 /// <summary>
-/// Images one snapshot into a vault: plan, then read → hash and seal → store as stages joined by bounded channels, then (if asked)
+/// Images snapshots into a vault: plan, then read → hash and seal → store as stages joined by bounded channels, then (if asked)
 /// proof, then commit. Memory is bounded by <see cref="CaptureSettings.SegmentsInMemory"/> whatever the volume's size.
 /// </summary>
 public static class VolumeCapture
@@ -29,7 +30,19 @@ public static class VolumeCapture
     /// </exception>
     public static Task<CaptureResult> RunAsync(
         CaptureRequest request, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken) =>
-        BreakWatch.RunAsync(request.Snapshot, clock, (watch, token) => RunAsync(request, vault, activity, watch, clock, token), cancellationToken);
+        RunAsync([request], vault, activity, clock, cancellationToken);
+
+    /// <summary>Images several snapshots of one instant, as one point.</summary>
+    /// <param name="requests">One for each volume, each with another name; what the point says beside its volumes is in the first.</param>
+    /// <param name="vault">Where to; stays open.</param>
+    /// <param name="activity">Told how far it is.</param>
+    /// <param name="clock">The time of a proof comes from it.</param>
+    /// <param name="cancellationToken">Gives up. The vault stays valid and has no new point, unless the commit had already begun.</param>
+    /// <returns>The committed point: durable.</returns>
+    /// <exception cref="QuenchException">As for one; any of the snapshots that breaks fails all.</exception>
+    public static Task<CaptureResult> RunAsync(
+        IReadOnlyList<CaptureRequest> requests, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken) =>
+        BreakWatch.RunAsync([.. requests.Select(request => request.Snapshot)], clock, (watch, token) => RunAsync(requests, vault, activity, watch, clock, token), cancellationToken);
 
     /// <summary>Images several volumes that are to have one instant, as one point.</summary>
     /// <param name="requests">One for each volume, each with another name; what the point says beside its volumes is in the first.</param>
@@ -42,54 +55,65 @@ public static class VolumeCapture
     /// <exception cref="QuenchException">SNAP-120 to SNAP-123, SNAP-183, SNAP-184, IMG-110, and what the vault throws. No point has been committed then.</exception>
     public static Task<CaptureResult> RunAsync(
         IReadOnlyList<CaptureRequest> requests, IConvergingSet set, BackupVault vault, ActivityMonitor activity, TimeProvider clock, CancellationToken cancellationToken) =>
-        BreakWatch.RunAsync(requests[0].Snapshot, clock, (watch, token) => ConvergingCapture.RunAsync(requests, set, vault, activity, watch, token), cancellationToken);
+        BreakWatch.RunAsync([.. requests.Select(request => request.Snapshot)], clock, (watch, token) => ConvergingCapture.RunAsync(requests, set, vault, activity, watch, token), cancellationToken);
 
     private static async Task<CaptureResult> RunAsync(
-        CaptureRequest request, BackupVault vault, ActivityMonitor activity, BreakWatch watch, TimeProvider clock, CancellationToken cancellationToken)
+        IReadOnlyList<CaptureRequest> requests, BackupVault vault, ActivityMonitor activity, BreakWatch watch, TimeProvider clock, CancellationToken cancellationToken)
     {
-        if (request.Snapshot is IConvergingSnapshot converging)
+        if (requests is [{ Snapshot: IConvergingSnapshot converging }])
         {
-            return await ConvergingCapture.RunAsync([request], new SetOfOne(converging), vault, activity, watch, cancellationToken);
+            return await ConvergingCapture.RunAsync(requests, new SetOfOne(converging), vault, activity, watch, cancellationToken);
         }
 
+        requests = await LeaveOutAsync(requests, cancellationToken);
         try
         {
-            return await CaptureAsync(request, vault, activity, watch, clock, cancellationToken);
+            return await CaptureAsync(requests, vault, activity, watch, clock, cancellationToken);
         }
-        catch (QuenchException failure) when (failure.Code == "VAULT-031" && request.Prove)
+        catch (QuenchException failure) when (failure.Code == "VAULT-031" && requests.All(request => request.Prove))
         {
-            return await CaptureAsync(request, vault, activity, watch, clock, cancellationToken);
+            return await CaptureAsync(requests, vault, activity, watch, clock, cancellationToken);
         }
     }
 
-    private static async Task<CaptureResult> CaptureAsync(
-        CaptureRequest request, BackupVault vault, ActivityMonitor activity, BreakWatch watch, TimeProvider clock, CancellationToken cancellationToken)
+    /// <summary>Files that are left out are looked for in the instant, while all of it is still protected.</summary>
+    private static async Task<IReadOnlyList<CaptureRequest>> LeaveOutAsync(IReadOnlyList<CaptureRequest> requests, CancellationToken cancellationToken)
     {
-        ISnapshot snapshot = request.Snapshot;
-        await snapshot.KeepOnlyAsync(request.Analysis.Used, cancellationToken);
-        CapturePlan plan = new(request.Analysis.Used, vault.Info.ChunkSize);
-        await using BackupSession session = await vault.BeginAsync(request.Host, cancellationToken);
-        Scan scan = await new ScanDecision(request, plan, session, vault.Info.Id).MakeAsync(cancellationToken);
-        if (scan.Upon is not null && !request.Prove)
+        List<CaptureRequest> looked = [];
+        foreach (CaptureRequest request in requests)
         {
-            // What will not be read need not be protected any more: the diff area keeps old blocks of changed chunks only. A proof reads everything.
-            await snapshot.KeepOnlyAsync(scan.ToRead.UsedInPlan(), cancellationToken);
+            LeftOut left = await LeftOut.FindAsync(request.Snapshot.Reader, request.Analysis, request.Exclusions, long.MaxValue, cancellationToken);
+            looked.Add(request with { Analysis = left.Analysis, LeftOut = left });
         }
 
-        ImageWriter image = scan.NewImage(session);
-        activity.Begin(JobPhase.Imaging, scan.ToRead.ReadBytes);
-        await RunStagesAsync(request, scan.ToRead, session, image, activity, cancellationToken);
-        VolumeRecord volume = Describe(request, plan) with { Root = await FinishAsync(image, scan, cancellationToken) };
-        volume = volume with { Scan = scan.Describe(image, session.Totals.NewPages) };
-        await session.SettleAsync(cancellationToken); // the proof reads what is stored, and the record says how much that was
-        if (request.Prove)
+        return looked;
+    }
+
+    /// <summary>All promises are narrowed before the first volume is copied: the others go on being written meanwhile.</summary>
+    private static async Task<CaptureResult> CaptureAsync(
+        IReadOnlyList<CaptureRequest> requests, BackupVault vault, ActivityMonitor activity, BreakWatch watch, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        await using BackupSession session = await vault.BeginAsync(requests[0].Host, cancellationToken);
+        HeldVolume[] volumes = [.. requests.Select(request => new HeldVolume(request, vault, session, activity, clock))];
+        foreach (HeldVolume volume in volumes)
         {
-            volume = volume with { Proof = await ProveAsync(request, plan, session, vault.OpenImage(volume), activity, clock, cancellationToken) };
+            await volume.NarrowAsync(cancellationToken);
         }
 
-        volume = volume with { NewBytes = session.Totals.NewChunkBytes, StoredBytes = session.Totals.StoredBytes };
-        CaptureResult result = await CommitAsync(request, session, [new CapturedVolume(snapshot, volume)], activity, watch, cancellationToken);
-        return result with { Warnings = [.. Warnings(request, scan), .. await RememberAsync(request, vault.Info.Id, result.Point, cancellationToken)] };
+        foreach (HeldVolume volume in volumes)
+        {
+            await volume.CopyAsync(cancellationToken);
+            await volume.ProveAsync(cancellationToken);
+        }
+
+        CaptureResult result = await CommitAsync(requests[0], session, [.. volumes.Select(volume => volume.Captured)], activity, watch, cancellationToken);
+        List<CaptureWarning> warnings = [.. LeftOut.Warnings(requests[0].Exclusions, [.. requests.Select(request => (request.Name, request.LeftOut!))])];
+        foreach (HeldVolume volume in volumes)
+        {
+            warnings.AddRange(await volume.RememberAsync(result.Point, cancellationToken));
+        }
+
+        return result with { Warnings = warnings };
     }
 
     internal static async Task RunStagesAsync(
@@ -118,27 +142,6 @@ public static class VolumeCapture
             {
                 left.Dispose();
             }
-        }
-    }
-
-    /// <summary>Ends the image. The base's pages were read once already, so one that fails now has only just become unreadable.</summary>
-    private static async Task<ChunkId> FinishAsync(ImageWriter image, Scan scan, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await image.FinishAsync(cancellationToken);
-        }
-        catch (QuenchException failure) when (scan.Upon is { } upon && failure.Code == "VAULT-041")
-        {
-            throw new QuenchException(
-                "IMG-130",
-                $"point {upon.Base.Point:N}, which the image was to be built upon, can't be read any more: {failure.Message}",
-                "run the backup again with --full-scan, and verify the vault",
-                failure)
-            {
-                Effect = "the backup was given up and left no recovery point; the volume itself is unaffected",
-                CanRetry = true,
-            };
         }
     }
 
@@ -188,29 +191,8 @@ public static class VolumeCapture
             UsedBytes = plan.UsedBytes,
             MapDoubt = request.Analysis.Doubt,
             Disk = request.Analysis.Disk is { } disk ? DiskText.Describe(disk) : null,
+            Exclusions = request.LeftOut?.Record,
         };
-    }
-
-    private static async Task<ProofRecord> ProveAsync(
-        CaptureRequest request, CapturePlan plan, BackupSession session, IBlockReader image, ActivityMonitor activity, TimeProvider clock,
-        CancellationToken cancellationToken)
-    {
-        await using IBlockReader stored = image;
-        try
-        {
-            byte[] hash = await new ImageProof(request.Snapshot.Reader, stored, plan, activity).RunAsync(cancellationToken);
-            return new ProofRecord("sha256", Convert.ToHexStringLower(hash), clock.GetUtcNow());
-        }
-        catch (Exception failure) when (failure is not OperationCanceledException)
-        {
-            SnapshotTrouble.ThrowIfBroken(request.Snapshot, await request.Snapshot.GetStatusAsync(cancellationToken), failure);
-            if (failure is QuenchException { Code: "VAULT-041" })
-            {
-                await session.ThrowIfRevokedAsync(cancellationToken); // what can't be read was collected, and the next session stores it again
-            }
-
-            throw;
-        }
     }
 
     internal static async Task<CaptureResult> CommitAsync(

@@ -69,7 +69,7 @@ public static class Restore
     }
 
     /// <summary>
-    /// What is written where: the image as it is; or a part of it; or a disk with another table, and then, where the target is larger, the backup of that table at its end. Between the two
+    /// What is written where: the image as it is; or a part of it, whose boot sector may say that it begins elsewhere; or a disk with another table, and then, where the target is larger, the backup of that table at its end. Between the two
     /// the target stays as it is. Nothing of it need be disposed.
     /// </summary>
     private static IEnumerable<(IBlockReader Source, IBlockDevice Target)> Cut(RestorePlan plan, IBlockReader image, IBlockDevice target)
@@ -82,7 +82,8 @@ public static class Restore
 
         ByteAddressable bytes = new(image);
         TableFit fit = plan.Fit ?? new TableFit([], [], null);
-        (long Offset, byte[] Bytes)[] patches = [.. fit.Clears.Select(clear => (clear.Offset, new byte[clear.Length])), .. fit.Writes];
+        IEnumerable<(long Offset, byte[] Bytes)> moves = plan.Moves.Select(write => (plan.Part.Offset + write.Offset, write.Bytes));
+        (long Offset, byte[] Bytes)[] patches = [.. fit.Clears.Select(clear => (clear.Offset, new byte[clear.Length])), .. fit.Writes, .. moves];
         long end = Math.Min(plan.Part.Length, plan.TargetLength);
         yield return (new FittedImage(bytes, new Extent(plan.Part.Offset, end), patches), target);
         long behind = patches.Where(patch => patch.Offset + patch.Bytes.Length > end).Select(patch => patch.Offset).DefaultIfEmpty(plan.TargetLength).Min();

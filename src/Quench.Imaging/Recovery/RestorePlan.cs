@@ -47,6 +47,20 @@ public sealed record RestorePlan
     /// <summary>Bytes that this partition has then.</summary>
     public long? GrownLength => Fit?.Grown?.Extent.Length;
 
+    /// <summary>
+    /// Where the target begins on its disk, in bytes, when the boot sector is changed to say so: of a FAT, exFAT or NTFS partition whose boot sector said where it lay. Null when nothing is changed.
+    /// </summary>
+    public long? MovedTo => Moves.Count > 0 ? TargetStart : null;
+
+    /// <summary>The sector at which the boot sector says that the volume begins, when the target begins elsewhere and this is left as it is: a machine may not start from it. Null otherwise.</summary>
+    public ulong? SaysItBeginsAt { get; init; }
+
+    /// <summary>Where the target begins on its disk; null when it is no partition.</summary>
+    internal long? TargetStart { get; init; }
+
+    /// <summary>What is written otherwise than it is in the image, so that the boot sector says where the target begins. Offsets are of the partition.</summary>
+    internal IReadOnlyList<(long Offset, byte[] Bytes)> Moves { get; init; } = [];
+
     /// <summary>The partition that is restored alone; null for all of the volume.</summary>
     internal Partition? Partition { get; init; }
 

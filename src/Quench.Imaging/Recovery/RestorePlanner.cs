@@ -1,4 +1,6 @@
 using Quench.Blocks;
+using Quench.Blocks.Devices;
+using Quench.FileSystems;
 using Quench.FileSystems.PartitionTables;
 using Quench.Snapshots.Providers.Cold;
 using Quench.Snapshots.Providers.Filter;
@@ -32,14 +34,31 @@ public sealed class RestorePlanner(
     public async Task<RestorePlan> MakeAsync(RecoveryPoint point, RestoreRequest request, BackupVault vault, CancellationToken cancellationToken)
     {
         VolumeRecord volume = Pick(point, request.Volume);
+        await using IBlockReader image = vault.OpenImage(volume);
         bool mayBeDisk = volume.Disk is not null || volume.FileSystem.Length == 0; // points of older programs do not say
-        if (!mayBeDisk)
+        RestorePlan plan = mayBeDisk
+            ? Make(point, request, await PartitionTableReader.TryReadAsync(image, volume.Disk?.SectorSize ?? SmallSector, cancellationToken))
+            : Make(point, request);
+        return plan.TargetStart is null ? plan : await MoveAsync(plan, image, cancellationToken);
+    }
+
+    /// <summary>
+    /// Lets the boot sector say where the target begins on its disk, if it said before where its partition lay. Of a volume that was imaged without its disk nobody knows that: it stays as it is.
+    /// </summary>
+    internal static async Task<RestorePlan> MoveAsync(RestorePlan plan, IBlockReader image, CancellationToken cancellationToken)
+    {
+        ByteAddressable bytes = new(image); // a partition may begin between two sectors; not to be disposed: the image is the caller's
+        long start = plan.TargetStart!.Value;
+        StatedStart? stated = await StatedStart.TryReadAsync(new Slice(bytes, plan.Part), cancellationToken);
+        if (stated is null or { Sector: 0 } || stated.Is(start) || plan.Fit is not null) // 0: it was never made to start a machine from a partition
         {
-            return Make(point, request);
+            return plan;
         }
 
-        await using IBlockReader image = vault.OpenImage(volume);
-        return Make(point, request, await PartitionTableReader.TryReadAsync(image, volume.Disk?.SectorSize ?? SmallSector, cancellationToken));
+        bool isTrue = plan.Partition is { } partition && stated.Is(partition.Extent.Offset);
+        return isTrue && stated.TryMove(start, out IReadOnlyList<(long, byte[])> moves)
+            ? plan with { Moves = moves }
+            : plan with { SaysItBeginsAt = stated.Sector };
     }
 
     /// <summary>Thinks a restore through, of a volume without partitions.</summary>
@@ -72,6 +91,7 @@ public sealed class RestorePlanner(
             TargetPath = target.Path,
             TargetKind = kind,
             Partition = partition,
+            TargetStart = target.PartitionStart,
             Fit = fit,
             TargetLength = kind == RestoreTargetKind.NewFile ? partition?.Extent.Length ?? volume.Length : target.Length,
             OnlyDifferent = request.OnlyDifferent && kind != RestoreTargetKind.NewFile,

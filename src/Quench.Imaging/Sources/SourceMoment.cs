@@ -70,7 +70,7 @@ public sealed class SourceMoment : IAsyncDisposable
         ISnapshot snapshot = await FilterProvider.TakeAsync(volume, options, clock, cancellationToken);
         try
         {
-            return new SourceMoment(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, extent => ConditionOf(volume, snapshot, extent), cancellationToken));
+            return await LookAsync(volume, snapshot, cancellationToken);
         }
         catch
         {
@@ -78,6 +78,35 @@ public sealed class SourceMoment : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>Takes attached volumes at one instant and looks at what is on each.</summary>
+    internal static async Task<IReadOnlyList<SourceMoment>> TakeSetAsync(
+        IReadOnlyList<AttachedVolume> volumes, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<ISnapshot> snapshots = await FilterProvider.TakeSetAsync(volumes, options, clock, cancellationToken);
+        try
+        {
+            List<SourceMoment> moments = [];
+            foreach ((AttachedVolume volume, ISnapshot snapshot) in volumes.Zip(snapshots))
+            {
+                moments.Add(await LookAsync(volume, snapshot, cancellationToken));
+            }
+
+            return moments;
+        }
+        catch
+        {
+            foreach (ISnapshot snapshot in snapshots)
+            {
+                await snapshot.DisposeAsync();
+            }
+
+            throw;
+        }
+    }
+
+    private static async Task<SourceMoment> LookAsync(AttachedVolume volume, ISnapshot snapshot, CancellationToken cancellationToken) =>
+        new(snapshot, await Recogniser.AnalyseAsync(snapshot.Reader, extent => ConditionOf(volume, snapshot, extent), cancellationToken));
 
     private static async Task<SourceMoment> TakeMountedAsync(MountedVolume volume, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
     {

@@ -10,14 +10,14 @@ public sealed class SourceSet : IAsyncDisposable
 {
     private SourceSet(IConvergingSet? set, IReadOnlyList<SourceMoment> moments) => (Set, Moments) = (set, moments);
 
-    /// <summary>What holds several together; null for one, which holds itself.</summary>
+    /// <summary>What holds several together that are on their way; null for those that are at their instant already, or for one.</summary>
     public IConvergingSet? Set { get; }
 
     /// <summary>The sources, in the order in which they were named. Disposed with this.</summary>
     public IReadOnlyList<SourceMoment> Moments { get; }
 
     /// <summary>Refuses sources that can't be imaged at one instant.</summary>
-    /// <exception cref="QuenchException">SRC-105 (exit code 2): two of them are the same, or one is not a mounted device that is tracked.</exception>
+    /// <exception cref="QuenchException">SRC-105 (exit code 2): two of them are the same, or they are not all attached through Quench, nor all mounted devices that are not.</exception>
     public static void DemandOneInstant(IReadOnlyList<ImagingSource> sources)
     {
         if (sources.Count < 2)
@@ -25,9 +25,19 @@ public sealed class SourceSet : IAsyncDisposable
             return;
         }
 
+        if (sources.All(source => source is AttachedSource))
+        {
+            if (sources.GroupBy(source => source.Name).FirstOrDefault(group => group.Count() > 1) is { } again)
+            {
+                throw Refused($"{again.Key} is named twice");
+            }
+
+            return;
+        }
+
         if (sources.FirstOrDefault(source => source is not MountedSource) is { } other)
         {
-            throw Refused($"{other.Name} is {(other is AttachedSource ? "attached through Quench" : "not mounted")}, and only mounted devices that are not attached can be imaged together");
+            throw Refused($"{other.Name} is {(other is AttachedSource ? "attached through Quench and others are not" : "not mounted")}; attached volumes can be imaged together, and so can mounted devices that are not attached");
         }
 
         IEnumerable<MountedVolume> volumes = sources.Cast<MountedSource>().Select(source => source.Volume);
@@ -50,6 +60,11 @@ public sealed class SourceSet : IAsyncDisposable
             return new SourceSet(null, [await SourceMoment.TakeAsync(sources[0], options, clock, cancellationToken)]);
         }
 
+        if (sources[0] is AttachedSource)
+        {
+            return new SourceSet(null, await SourceMoment.TakeSetAsync([.. sources.Cast<AttachedSource>().Select(source => source.Volume)], options, clock, cancellationToken));
+        }
+
         MountedVolume[] volumes = [.. sources.Cast<MountedSource>().Select(source => source.Volume)];
         IConvergingSet set = await TrackedProvider.StartSetAsync(volumes, SourceMoment.ToTracked(options), clock);
         try
@@ -70,10 +85,22 @@ public sealed class SourceSet : IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync() => Set?.DisposeAsync() ?? Moments[0].DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        if (Set is { } set)
+        {
+            await set.DisposeAsync();
+            return;
+        }
+
+        foreach (SourceMoment moment in Moments)
+        {
+            await moment.DisposeAsync();
+        }
+    }
 
     private static QuenchException Refused(string why) =>
-        new("SRC-105", $"these volumes can't be imaged at one instant: {why}", "image them one by one; attached volumes get one instant together by `quench snapshot create`")
+        new("SRC-105", $"these volumes can't be imaged at one instant: {why}", "image them one by one, or attach all of them")
         {
             Effect = "nothing was read or written",
             ExitCode = 2,

@@ -103,6 +103,9 @@ internal static unsafe partial class LibC
     internal static partial int poll(PollFd* descriptors, nuint count, int timeoutMilliseconds);
 
     [LibraryImport(Libraries.LibC, SetLastError = true)]
+    internal static partial int setsid();
+
+    [LibraryImport(Libraries.LibC, SetLastError = true)]
     internal static partial int close_range(uint first, uint last, int flags);
 
     [LibraryImport(Libraries.LibC, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -204,6 +207,7 @@ internal static unsafe partial class LibC
         [FieldOffset(0x84)] internal uint RdevMinor;
         [FieldOffset(0x88)] internal uint DevMajor;
         [FieldOffset(0x8C)] internal uint DevMinor;
+        [FieldOffset(0x90)] internal ulong MountNumber;
         [FieldOffset(0x98)] internal uint DirectMemoryAlign;
         [FieldOffset(0x9C)] internal uint DirectOffsetAlign;
     }

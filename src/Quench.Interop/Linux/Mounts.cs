@@ -8,7 +8,14 @@ namespace Quench.Interop.Linux;
 /// <param name="MountPoint">Where it is mounted.</param>
 /// <param name="Type">The file system's type.</param>
 /// <param name="Source">What it was mounted from.</param>
-public sealed record MountEntry(DeviceNumber Device, string MountPoint, string Type, string Source);
+public sealed record MountEntry(DeviceNumber Device, string MountPoint, string Type, string Source)
+{
+    /// <summary>The mount's number; unique while it lasts. (<see cref="NativeFile.TryGetMountNumber"/>)</summary>
+    public int Number { get; init; }
+
+    /// <summary>Which folder of the file system is seen at the mount point: "/" unless it is a bind mount or a subvolume.</summary>
+    public string Root { get; init; } = "/";
+}
 
 /// <summary>What is mounted where, as this process sees it. (proc_pid_mountinfo(5))</summary>
 public static class Mounts
@@ -30,11 +37,15 @@ public static class Mounts
 
         string[] numbers = fields[2].Split(':');
         DeviceNumber device = new(uint.Parse(numbers[0], CultureInfo.InvariantCulture), uint.Parse(numbers[1], CultureInfo.InvariantCulture));
-        return new MountEntry(device, Unescape(fields[4]), fields[separator + 1], Unescape(fields[separator + 2]));
+        return new MountEntry(device, Unescape(fields[4]), fields[separator + 1], Unescape(fields[separator + 2]))
+        {
+            Number = int.Parse(fields[0], CultureInfo.InvariantCulture),
+            Root = Unescape(fields[3]),
+        };
     }
 
     /// <summary>Turns the octal escapes of space, tab, newline and backslash back.</summary>
-    private static string Unescape(string field)
+    internal static string Unescape(string field)
     {
         if (!field.Contains('\\', StringComparison.Ordinal))
         {

@@ -12,6 +12,7 @@ public static unsafe class ProcessControl
     private const int PR_SET_DUMPABLE = 4;
     private const int RLIMIT_CORE = 4;
     private const int SIGTERM = 15;
+    private const short POLLPRI = 2;
 
     /// <summary>Whether the process runs as root.</summary>
     public static bool IsRoot => LibC.geteuid() == 0;
@@ -43,6 +44,10 @@ public static unsafe class ProcessControl
     /// <summary>Tells the kernel that this process serves block I/O and must not be made to wait for it. (PR_SET_IO_FLUSHER)</summary>
     /// <returns>False when not allowed: it needs CAP_SYS_RESOURCE.</returns>
     public static bool TryBecomeIoFlusher() => LibC.prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) == 0;
+
+    /// <summary>Leaves the session and the process group that it was started in: no terminal's Ctrl-C reaches this process or what it starts. (setsid(2))</summary>
+    /// <returns>False when it leads a process group already.</returns>
+    public static bool TryBeginSession() => LibC.setsid() >= 0;
 
     /// <summary>
     /// Passes no descriptor on to the programs that this process starts, save the three standard ones. Whoever started us may have left us
@@ -89,6 +94,17 @@ public static unsafe class ProcessControl
     {
         LibC.PollFd one = new() { Fd = descriptor, Events = 1 };
         int result = LibC.poll(&one, 1, milliseconds);
+        return result >= 0 || Marshal.GetLastPInvokeError() == (int)Errno.EINTR
+            ? result > 0
+            : throw LinuxErrorException.FromLastError("poll");
+    }
+
+    /// <summary>Whether a file of the kernel's own (in cgroupfs or sysfs) has told of a change since it was last read through this descriptor. (POLLPRI)</summary>
+    /// <param name="descriptor">The descriptor's number.</param>
+    public static bool HasChanged(int descriptor)
+    {
+        LibC.PollFd one = new() { Fd = descriptor, Events = POLLPRI };
+        int result = LibC.poll(&one, 1, 0);
         return result >= 0 || Marshal.GetLastPInvokeError() == (int)Errno.EINTR
             ? result > 0
             : throw LinuxErrorException.FromLastError("poll");

@@ -14,10 +14,12 @@ public static unsafe class LoopDevice
     private const nuint LOOP_SET_STATUS64 = 0x4C04;
     private const nuint LOOP_GET_STATUS64 = 0x4C05;
     private const uint LO_FLAGS_READ_ONLY = 1;
+    private const uint LO_FLAGS_AUTOCLEAR = 4;
     private const uint LO_FLAGS_PARTSCAN = 8;
     private const uint LO_FLAGS_DIRECT_IO = 16;
     private const int NameLength = 64;
     private const int MaxAttempts = 64;
+    private const int SmallestSector = 512;
 
     /// <summary>Attaches a file to a free loop device, with direct I/O, and returns the device's path.</summary>
     /// <param name="file">The backing file, opened as it shall be used. The kernel holds it on its own afterwards.</param>
@@ -26,12 +28,35 @@ public static unsafe class LoopDevice
     /// <param name="label">What losetup(8) shows as the backing file, at most 63 bytes of ASCII.</param>
     public static string Attach(SafeFileHandle file, int sectorSize, bool readOnly, string label)
     {
-        LoopConfig config = new()
+        (string path, SafeFileHandle device) = Attach(file, Config(sectorSize, LO_FLAGS_DIRECT_IO | (readOnly ? LO_FLAGS_READ_ONLY : 0)), readOnly, label);
+        device.Dispose();
+        return path;
+    }
+
+    /// <summary>
+    /// Attaches a file to a free loop device that is gone as soon as nobody has it open or mounted any more, whoever dies meanwhile.
+    /// </summary>
+    /// <param name="file">The backing file, open for reading and writing. The kernel holds it on its own afterwards.</param>
+    /// <param name="label">As for <see cref="Attach(SafeFileHandle, int, bool, string)"/>.</param>
+    /// <param name="device">The device, open for reading and locked (flock(2)): it lasts at least as long as this.</param>
+    /// <returns>The device's path.</returns>
+    public static string AttachWhileUsed(SafeFileHandle file, string label, out SafeFileHandle device)
+    {
+        (string path, SafeFileHandle writable) = Attach(file, Config(SmallestSector, LO_FLAGS_DIRECT_IO | LO_FLAGS_AUTOCLEAR), readOnly: false, label);
+        using (writable)
         {
-            Fd = (uint)file.DangerousGetHandle(),
-            BlockSize = (uint)sectorSize,
-            Flags = LO_FLAGS_DIRECT_IO | (readOnly ? LO_FLAGS_READ_ONLY : 0),
-        };
+            // A kernel may refuse to mount what somebody has open for writing. udev keeps away from a device that is locked.
+            device = NativeFile.Open(path, OpenMode.ReadOnly);
+            AdvisoryLock.TryTake(device);
+            return path;
+        }
+    }
+
+    private static LoopConfig Config(int sectorSize, uint flags) => new() { BlockSize = (uint)sectorSize, Flags = flags };
+
+    private static (string Path, SafeFileHandle Device) Attach(SafeFileHandle file, LoopConfig config, bool readOnly, string label)
+    {
+        config.Fd = (uint)file.DangerousGetHandle();
         for (int at = 0; at < Math.Min(label.Length, NameLength - 1); at++)
         {
             config.FileName[at] = (byte)label[at];
@@ -47,16 +72,18 @@ public static unsafe class LoopDevice
             }
 
             string path = string.Create(CultureInfo.InvariantCulture, $"/dev/loop{number}");
-            using SafeFileHandle device = NativeFile.Open(path, readOnly ? OpenMode.ReadOnly : OpenMode.ReadWrite);
+            SafeFileHandle device = NativeFile.Open(path, readOnly ? OpenMode.ReadOnly : OpenMode.ReadWrite);
             if (LibC.ioctl(device, LOOP_CONFIGURE, &config) == 0)
             {
                 GC.KeepAlive(file);
-                return path;
+                return (path, device);
             }
 
-            if (Marshal.GetLastPInvokeError() != (int)Errno.EBUSY)
+            int error = Marshal.GetLastPInvokeError();
+            device.Dispose();
+            if (error != (int)Errno.EBUSY)
             {
-                throw LinuxErrorException.FromLastError("attach", path);
+                throw new LinuxErrorException((Errno)error, "attach", path);
             }
         }
 

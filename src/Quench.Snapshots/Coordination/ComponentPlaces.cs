@@ -5,7 +5,11 @@ namespace Quench.Snapshots.Coordination;
 /// <summary>Where a component's files lie.</summary>
 /// <param name="Volumes">The volumes of the set that hold any of them, by name.</param>
 /// <param name="IsWhole">All of them lie on volumes of the set. Folders that are not there count for nothing.</param>
-public sealed record ComponentPlace(IReadOnlyList<string> Volumes, bool IsWhole);
+public sealed record ComponentPlace(IReadOnlyList<string> Volumes, bool IsWhole)
+{
+    /// <summary>Where each of its folders lies inside an image; those that were not there, or whose place can't be told, are missing.</summary>
+    public IReadOnlyList<FolderPlace> Folders { get; init; } = [];
+}
 
 /// <summary>On which volumes of the set the components of each writer lie, as it was when they were asked.</summary>
 public sealed class ComponentPlaces
@@ -36,20 +40,28 @@ public sealed class ComponentPlaces
             }
         }
 
+        FolderPlaces places = new(volumes, Mounts.Read());
         return new ComponentPlaces([.. writers.Select(writer => writer?.Components
             .DistinctBy(component => component.Name)
-            .ToDictionary(component => component.Name, component => Find(component, devices)))]);
+            .ToDictionary(component => component.Name, component => Find(component, devices, places)))]);
     }
 
-    private static ComponentPlace Find(WriterComponent component, Dictionary<DeviceNumber, string> devices)
+    private static ComponentPlace Find(WriterComponent component, Dictionary<DeviceNumber, string> devices, FolderPlaces places)
     {
         SortedSet<string> found = new(StringComparer.Ordinal);
+        Dictionary<string, FolderPlace> folders = [];
         bool isWhole = true;
         foreach (ComponentFiles files in component.Files)
         {
             if (NativeFile.TryGetStatus(files.Folder) is { } status)
             {
-                if (devices.TryGetValue(status.Device, out string? volume))
+                FolderPlace? place = places.Find(files.Folder);
+                if (place is not null)
+                {
+                    folders[files.Folder] = place;
+                }
+
+                if ((place?.Volume ?? devices.GetValueOrDefault(status.Device)) is { } volume)
                 {
                     found.Add(volume);
                 }
@@ -60,6 +72,6 @@ public sealed class ComponentPlaces
             }
         }
 
-        return new ComponentPlace([.. found], isWhole && found.Count > 0);
+        return new ComponentPlace([.. found], isWhole && found.Count > 0) { Folders = [.. folders.Values] };
     }
 }

@@ -21,6 +21,9 @@ public sealed record CoordinationOptions
     /// <summary>The components that are wanted, as "writer/component" or as the writer's name alone; null for all. Writers of which nothing is wanted take no part.</summary>
     public IReadOnlyList<string>? Components { get; init; }
 
+    /// <summary>What is not wanted, in the same words. A writer all of whose components are excluded takes no part, and what it owns keeps its volume below application grade.</summary>
+    public IReadOnlyList<string> Excluded { get; init; } = [];
+
     /// <summary>How often the instant is taken again when an application did not hold but may do so another time.</summary>
     public int Retries { get; init; } = 1;
 }

@@ -59,7 +59,7 @@ public sealed class WriterCoordination : IApplicationWriters, IAsyncDisposable
         Tries++;
         try
         {
-            WriterChoice choice = new(_options.Components);
+            WriterChoice choice = new(_options.Components, _options.Excluded);
             BackupOperation operation = new() { SetId = SetId, Volumes = _options.Volumes, Kind = _options.Kind, HoldLimit = _options.Limits.Writers };
             IReadOnlyList<WriterReport> found = attempt.Report();
             await attempt.PrepareBackupAsync(operation, index => choice.Wants(found[index]) && Places.TouchesSet(index), cancellationToken);

@@ -19,6 +19,12 @@ internal sealed record CatalogueEntry
 
     /// <summary>Why it is gone although nobody deleted it; null while the store has it.</summary>
     public string? Lost { get; init; }
+
+    /// <summary>For programs that want one; null in entries of older versions.</summary>
+    public Guid? Id { get; init; }
+
+    /// <summary>The set that it was taken in; null in entries of older versions.</summary>
+    public KeptSet? Set { get; init; }
 }
 
 /// <summary>What was written down when the volume was detached in order.</summary>

@@ -94,13 +94,14 @@ internal sealed partial class KeptSnapshots
     }
 
     /// <summary>The snapshot shall stay: durable in the catalogue when this returns.</summary>
+    /// <param name="wish">What users know it by.</param>
     /// <exception cref="QuenchException">SNAP-161: it had to be dropped before.</exception>
-    internal void Keep(string label, DateTimeOffset instant, SnapshotGrade grade)
+    internal void Keep(StoreRequest wish)
     {
         lock (_control)
         {
             DemandMaking();
-            CatalogueEntry entry = new() { Number = _making, Label = label, Instant = instant, Grade = grade };
+            CatalogueEntry entry = new() { Number = _making, Label = wish.Label ?? "", Instant = wish.Instant, Grade = wish.Grade, Id = wish.Id, Set = wish.Set };
             Catalogue longer = _catalogue with { Snapshots = [.. _catalogue.Snapshots, entry] };
             longer.Write(_directory.Catalogue);
             _catalogue = longer;

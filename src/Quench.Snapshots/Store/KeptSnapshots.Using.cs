@@ -173,6 +173,8 @@ internal sealed partial class KeptSnapshots
             AloneBytes = held.Alone * BlockSize,
             SharedBytes = held.Shared * BlockSize,
             Device = _exposed.GetValueOrDefault(entry.Number)?.Device,
+            Id = entry.Id,
+            Set = entry.Set,
         };
     }
 

@@ -1,4 +1,7 @@
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
 using Quench.Blocks;
 using Quench.Snapshots.Coordination;
 using Quench.Snapshots.Providers.Filter;
@@ -22,7 +25,24 @@ public sealed record KeepOptions
 
     /// <summary>How long writers may be held.</summary>
     public TimeSpan FreezeLimit { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The applications on the volumes, held around the freeze; null to ask none. Not asked when nothing is frozen. The caller disposes it.</summary>
+    public WriterCoordination? Writers { get; init; }
 }
+
+/// <summary>The snapshot set that a snapshot was taken in: one instant.</summary>
+/// <param name="Id">Its id.</param>
+/// <param name="Size">How many snapshots it had when it was taken.</param>
+/// <param name="WereWritersAsked">Whether applications were asked at all.</param>
+/// <param name="Writers">Those with data on the snapshot's volume.</param>
+public sealed record KeptSet(Guid Id, int Size, bool WereWritersAsked, IReadOnlyList<KeptWriter> Writers);
+
+/// <summary>What an application did when a snapshot was taken.</summary>
+/// <param name="Name">Its writer's name, with the instance's where it has one.</param>
+/// <param name="IsConsistent">It held over the instant, and confirmed it in time.</param>
+/// <param name="Message">Why not; null when it did.</param>
+/// <param name="Components">Its components on the volume.</param>
+public sealed record KeptWriter(string Name, bool IsConsistent, string? Message, IReadOnlyList<string> Components);
 
 /// <summary>A persistent snapshot.</summary>
 /// <param name="Volume">The attached volume's name.</param>
@@ -35,7 +55,14 @@ public sealed record KeepOptions
 /// <param name="SharedBytes">What it needs that other snapshots need too. 0 when not measured.</param>
 /// <param name="Device">The block device that shows it; null when none does.</param>
 public sealed record KeptSnapshot(
-    string Volume, uint Number, string Label, DateTimeOffset Instant, SnapshotGrade Grade, string? Gone, long AloneBytes, long SharedBytes, string? Device);
+    string Volume, uint Number, string Label, DateTimeOffset Instant, SnapshotGrade Grade, string? Gone, long AloneBytes, long SharedBytes, string? Device)
+{
+    /// <summary>Its id, for programs that want one; unique among all machines.</summary>
+    public required Guid Id { get; init; }
+
+    /// <summary>The set that it was taken in; null for one that was taken before sets were kept on record.</summary>
+    public KeptSet? Set { get; init; }
+}
 
 /// <summary>A volume's persistent snapshots and their store.</summary>
 /// <param name="Snapshots">All of them, also those that are gone and that nobody has deleted yet; oldest first.</param>
@@ -56,15 +83,28 @@ public sealed record KeptSnapshotList(IReadOnlyList<KeptSnapshot> Snapshots, str
 public static class PersistentSnapshots
 {
     /// <summary>
-    /// Takes a snapshot of each volume, all at one instant: all file systems frozen, all writes held, then the instants, then everything goes on. All or none.
+    /// Takes a snapshot of each volume, all at one instant: applications quiet, all file systems frozen, all writes held, then the instants, then everything goes on. All or none.
     /// </summary>
     /// <param name="volumes">Each once.</param>
     /// <param name="options">How.</param>
     /// <param name="clock">Names the instant.</param>
     /// <param name="cancellationToken">Gives up before the instant; nothing stays behind.</param>
     /// <returns>The snapshots, in the order of the volumes. Durable in the list; what they keep survives the worker, and a detach in order.</returns>
-    /// <exception cref="QuenchException">SNAP-107, SNAP-120 to SNAP-122, SNAP-131, SNAP-161 to SNAP-166: no snapshot was taken; the volumes go on.</exception>
+    /// <exception cref="QuenchException">SNAP-107, SNAP-120 to SNAP-123, SNAP-131, SNAP-161 to SNAP-166: no snapshot was taken; the volumes go on.</exception>
     public static async Task<IReadOnlyList<KeptSnapshot>> CreateAsync(
+        IReadOnlyList<AttachedVolume> volumes, KeepOptions options, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            if (await TryCreateAsync(volumes, options, clock, cancellationToken) is { } snapshots)
+            {
+                return snapshots;
+            }
+        }
+    }
+
+    /// <summary>One try. Null when the applications want another one, which they can say once or as often as they were allowed to.</summary>
+    private static async Task<IReadOnlyList<KeptSnapshot>?> TryCreateAsync(
         IReadOnlyList<AttachedVolume> volumes, KeepOptions options, TimeProvider clock, CancellationToken cancellationToken)
     {
         List<StoreClient> clients = [];
@@ -77,29 +117,46 @@ public static class PersistentSnapshots
                 clients[^1].Begin(options);
             }
 
-            await using FreezeSet freeze = await FreezeSet.StartAsync(options.Freeze ? MountPoints(volumes) : [], cancellationToken);
+            string[] mountPoints = options.Freeze ? [.. MountPoints(volumes)] : [];
+            await using FreezeSet freeze = await FreezeSet.StartAsync(mountPoints, cancellationToken);
             cancellationToken.ThrowIfCancellationRequested();
-            DateTimeOffset instant;
-            freeze.Freeze(options.FreezeLimit);
-            try
-            {
-                clients.ForEach(client => client.CloseGate(options.FreezeLimit));
-                clients.ForEach(client => client.Take());
-                instant = clock.GetUtcNow();
-                clients.ForEach(client => client.OpenGate());
-            }
-            finally
-            {
-                freeze.ThawQuietly();
-            }
-
-            freeze.DemandHeld();
-            return KeepAll(clients, client => client.Keep(options.Label, instant, client.Volume.MountPoint is { } mountPoint && freeze.Holds(mountPoint) ? SnapshotGrade.FileSystem : SnapshotGrade.Crash));
+            WriterCoordination? writers = mountPoints.Length > 0 ? options.Writers : null;
+            DateTimeOffset instant = default;
+            InstantVerdict verdict = await HeldInstant.TakeAsync(
+                writers,
+                mountPoints,
+                () =>
+                {
+                    instant = TakeFrozen(clients, freeze, options, clock);
+                    return ValueTask.FromResult(true);
+                },
+                cancellationToken);
+            return verdict == InstantVerdict.TryAgain ? null : KeepAll(clients, await SetNotes.MakeAsync(volumes, freeze, writers, cancellationToken), options.Label, instant);
         }
         finally
         {
             clients.ForEach(client => client.Dispose()); // whatever was not kept is given up by the worker
         }
+    }
+
+    private static DateTimeOffset TakeFrozen(List<StoreClient> clients, FreezeSet freeze, KeepOptions options, TimeProvider clock)
+    {
+        DateTimeOffset instant;
+        try
+        {
+            freeze.Freeze(options.FreezeLimit);
+            clients.ForEach(client => client.CloseGate(options.FreezeLimit));
+            clients.ForEach(client => client.Take());
+            instant = clock.GetUtcNow();
+            clients.ForEach(client => client.OpenGate());
+        }
+        finally
+        {
+            freeze.ThawQuietly();
+        }
+
+        freeze.DemandHeld();
+        return instant;
     }
 
     /// <summary>The snapshots of a volume.</summary>
@@ -112,6 +169,12 @@ public static class PersistentSnapshots
         return new KeptSnapshotList(
             [.. reply.Snapshots.Select(snapshot => Public(volume, snapshot))], reply.Folder, reply.UsedBytes, reply.CapBytes, reply.BytesPerSecond);
     }
+
+    /// <summary>
+    /// The files in which snapshots of attached volumes keep blocks. While a volume is attached the table of its store lies in memory, so a copy of such a file says nothing to anybody. Of
+    /// detached volumes none is named.
+    /// </summary>
+    public static IReadOnlyList<string> FilesInUse() => [.. FilterVolumes.List().Select(FileInUse).OfType<string>()];
 
     /// <summary>Finds a snapshot by its number or its label.</summary>
     /// <exception cref="QuenchException">SNAP-160: there is none, or several have that label.</exception>
@@ -155,15 +218,23 @@ public static class PersistentSnapshots
     }
 
     private static KeptSnapshot Public(AttachedVolume volume, StoreSnapshot snapshot) => new(
-        volume.Name, snapshot.Number, snapshot.Label, snapshot.Instant, snapshot.Grade, snapshot.Gone, snapshot.AloneBytes, snapshot.SharedBytes, snapshot.Device);
+        volume.Name, snapshot.Number, snapshot.Label, snapshot.Instant, snapshot.Grade, snapshot.Gone, snapshot.AloneBytes, snapshot.SharedBytes, snapshot.Device)
+    {
+        Id = snapshot.Id ?? IdOf(volume.Name, snapshot),
+        Set = snapshot.Set,
+    };
+
+    /// <summary>The id of one that was taken before ids were kept on record: always the same, and nobody else's.</summary>
+    private static Guid IdOf(string volume, StoreSnapshot snapshot) => new(SHA256.HashData(
+        Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Environment.MachineName}/{volume}/{snapshot.Number}/{snapshot.Instant.UtcTicks}"))).AsSpan(0, 16));
 
     /// <summary>Keeps all of a set, or none.</summary>
-    private static List<KeptSnapshot> KeepAll(List<StoreClient> clients, Func<StoreClient, KeptSnapshot> keep)
+    private static List<KeptSnapshot> KeepAll(List<StoreClient> clients, SetNotes notes, string label, DateTimeOffset instant)
     {
         List<KeptSnapshot> kept = [];
         try
         {
-            clients.ForEach(client => kept.Add(keep(client)));
+            clients.ForEach(client => kept.Add(client.Keep(label, instant, notes.GradeOf(client.Volume), notes.Of(client.Volume))));
             return kept;
         }
         catch
@@ -193,6 +264,19 @@ public static class PersistentSnapshots
                 ExitCode = 2,
                 Effect = "no snapshot was taken; the volume itself is unaffected",
             };
+        }
+    }
+
+    private static string? FileInUse(AttachedVolume volume)
+    {
+        try
+        {
+            StoreDirectory directory = StoreDirectory.For(volume.Name);
+            return Catalogue.Read(directory.Catalogue).Store is { Seal: null } place ? directory.Blocks(place.Folder) : null;
+        }
+        catch (Exception failure) when (failure is JsonException or IOException or UnauthorizedAccessException)
+        {
+            return null;
         }
     }
 }

@@ -17,10 +17,8 @@ internal sealed class StoreClient : IDisposable
 
     internal AttachedVolume Volume { get; }
 
-    internal static StoreClient Connect(AttachedVolume volume) => new(
-        volume,
-        ControlClient.TryConnect(FilterDirectory.For(volume.Name))
-            ?? throw new QuenchException("SNAP-131", $"the worker of volume {volume.Name} does not answer", $"detach {volume.Name} and attach it again"));
+    /// <exception cref="QuenchException">SNAP-131: nobody answers.</exception>
+    internal static StoreClient Connect(AttachedVolume volume) => new(volume, ControlClient.Connect(volume.Name));
 
     internal void Begin(KeepOptions options)
     {
@@ -34,10 +32,11 @@ internal sealed class StoreClient : IDisposable
 
     internal void OpenGate() => AskPlain("store-open-gate", new StoreRequest());
 
-    internal KeptSnapshot Keep(string label, DateTimeOffset instant, SnapshotGrade grade)
+    internal KeptSnapshot Keep(string label, DateTimeOffset instant, SnapshotGrade grade, KeptSet set)
     {
-        AskPlain("store-keep", new StoreRequest { Label = label, Instant = instant, Grade = grade });
-        return new KeptSnapshot(Volume.Name, _number, label, instant, grade, Gone: null, AloneBytes: 0, SharedBytes: 0, Device: null);
+        Guid id = Guid.NewGuid();
+        AskPlain("store-keep", new StoreRequest { Label = label, Instant = instant, Grade = grade, Id = id, Set = set });
+        return new KeptSnapshot(Volume.Name, _number, label, instant, grade, Gone: null, AloneBytes: 0, SharedBytes: 0, Device: null) { Id = id, Set = set };
     }
 
     internal StoreReply Ask(string op, StoreRequest request) => AskPlain(op, request).Store!;

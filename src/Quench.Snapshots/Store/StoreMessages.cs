@@ -17,6 +17,10 @@ internal sealed record StoreRequest
 
     public SnapshotGrade Grade { get; init; }
 
+    public Guid? Id { get; init; }
+
+    public KeptSet? Set { get; init; }
+
     public bool IsMeasured { get; init; }
 
     public long FromBlock { get; init; }
@@ -68,4 +72,8 @@ internal sealed record StoreSnapshot
     public long SharedBytes { get; init; }
 
     public string? Device { get; init; }
+
+    public Guid? Id { get; init; }
+
+    public KeptSet? Set { get; init; }
 }

@@ -56,7 +56,11 @@ internal static class PointCodec
         && point.Volumes.DistinctBy(volume => volume.Name).Count() == point.Volumes.Count;
 
     private static bool IsSound(VolumeRecord? volume) =>
-        volume is { Name.Length: > 0, Source: not null, Length: >= 0 and <= MaxVolume, SectorSize: > 0 } && BitOperations.IsPow2(volume.SectorSize) && IsSound(volume.Disk);
+        volume is { Name.Length: > 0, Source: not null, Length: >= 0 and <= MaxVolume, SectorSize: > 0 } && BitOperations.IsPow2(volume.SectorSize) && IsSound(volume.Disk) && IsSound(volume.Exclusions);
+
+    private static bool IsSound(ExclusionRecord? left) => left is null
+        || (left is { Files: >= 0, Bytes: >= 0, Rules: not null, Kept: not null } && left.Kept.All(sentence => sentence is not null)
+            && left.Rules.All(rule => rule is { Pattern: not null, Origin: not null, Files: >= 0, Bytes: >= 0, Names: not null } && rule.Names.All(file => file is { Path: not null })));
 
     private static bool IsSound(DiskRecord? disk) => disk is null or { Scheme: not null, Id: not null, Partitions: not null, Gaps: not null, Remarks: not null }
         && (disk is null || (disk.Partitions.All(part => part is { Offset: >= 0, Length: >= 0, Type: not null }) && disk.Gaps.All(gap => gap is { Offset: >= 0, Length: >= 0 })));

@@ -6,11 +6,14 @@ using Quench.SystemTests.Harness;
 namespace Quench.SystemTests.Guests;
 
 /// <summary>
-/// The guest of scripts/guest/build in QEMU, by software alone: boots from its disk's own boot loader, talks over its second serial port. Disposing
+/// The guest of scripts/guest/build in QEMU, by software alone: boots from its disk's own boot loader, under BIOS unless it is said otherwise, talks over its second serial port. Disposing
 /// switches it off as a power cut does.
 /// </summary>
 internal sealed class GuestMachine : IAsyncDisposable
 {
+    private const string UefiCode = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+    private const string UefiVariables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
     private static readonly TimeSpan s_boot = TimeSpan.FromMinutes(5); // half a minute on an idle machine
 
     private readonly ProcessRun _machine;
@@ -61,7 +64,35 @@ internal sealed class GuestMachine : IAsyncDisposable
     /// <param name="disk">The disk, as QEMU's -drive option names it.</param>
     /// <param name="mode">"write", "check" or "run".</param>
     /// <param name="moreDisks">Image files that it has too.</param>
-    internal static async Task<GuestMachine> StartAsync(string folder, string name, string disk, string mode, params IReadOnlyList<string> moreDisks)
+    internal static Task<GuestMachine> StartAsync(string folder, string name, string disk, string mode, params IReadOnlyList<string> moreDisks) =>
+        StartAsync(folder, name, disk, mode, moreDisks, []);
+
+    /// <summary>Switches one on that writes, and whose agent is at the other end of a socket.</summary>
+    /// <param name="folder">For its sockets and its console's text; exists.</param>
+    /// <param name="disk">The disk's image file.</param>
+    /// <param name="agent">The socket's path.</param>
+    internal static Task<GuestMachine> StartWithAgentAsync(string folder, string disk, string agent) => StartAsync(
+        folder, "agent", $"file={disk}", "write", [],
+        ["-chardev", $"socket,id=agent,path={agent},server=on,wait=off", "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"]);
+
+    /// <summary>Switches one on whose firmware is UEFI; <see cref="RequireUefi"/> comes first.</summary>
+    /// <param name="folder">For its sockets, its console's text and its firmware's variables; exists.</param>
+    /// <param name="name">Of this machine in the folder.</param>
+    /// <param name="disk">The disk, as QEMU's -drive option names it.</param>
+    /// <param name="mode">"write" or "check".</param>
+    internal static Task<GuestMachine> StartUnderUefiAsync(string folder, string name, string disk, string mode)
+    {
+        string variables = Path.Combine(folder, name + ".vars");
+        File.Copy(UefiVariables, variables);
+        return StartAsync(
+            folder, name, disk, mode, [],
+            ["-drive", $"if=pflash,unit=0,format=raw,readonly=on,file={UefiCode}", "-drive", $"if=pflash,unit=1,format=raw,file={variables}"]);
+    }
+
+    /// <summary>Skips where there is no such firmware.</summary>
+    internal static void RequireUefi() => Requires.FileOf("ovmf", UefiCode, UefiVariables);
+
+    private static async Task<GuestMachine> StartAsync(string folder, string name, string disk, string mode, IReadOnlyList<string> moreDisks, string[] moreDevices)
     {
         string path = Path.Combine(folder, name + ".port");
         string console = Path.Combine(folder, name + ".console");
@@ -71,7 +102,7 @@ internal sealed class GuestMachine : IAsyncDisposable
         ProcessRun machine = ProcessRun.Start(new ProcessStartInfo("qemu-system-x86_64", [
             "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", moreDisks.Count == 0 ? "512" : "1536", "-nodefaults", "-display", "none", "-no-reboot", "-nic", "none",
             "-drive", disk + ",format=raw,if=virtio", "-smbios", $"type=1,serial={mode}", "-serial", $"file:{console}", "-serial", $"unix:{path}",
-            .. moreDisks.SelectMany(file => (string[])["-drive", $"file={file},format=raw,if=virtio"])]));
+            .. moreDisks.SelectMany(file => (string[])["-drive", $"file={file},format=raw,if=virtio"]), .. moreDevices]));
         try
         {
             using CancellationTokenSource limit = new(TimeSpan.FromSeconds(30));
@@ -105,6 +136,14 @@ internal sealed class GuestMachine : IAsyncDisposable
         }
     }
 
+    /// <summary>What its console has shown so far, read through a handle that lets the machine go on writing.</summary>
+    internal string ReadConsole()
+    {
+        using FileStream file = new(_console, FileMode.OpenOrCreate, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using StreamReader reader = new(file);
+        return reader.ReadToEnd();
+    }
+
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
@@ -115,14 +154,6 @@ internal sealed class GuestMachine : IAsyncDisposable
 
     private bool HasExitedOr(Func<bool> isSo) =>
         !_machine.HasExited ? isSo() : throw new InvalidOperationException($"the machine has ended by itself; its console: {ReadConsole()}");
-
-    /// <summary>Through a handle that lets the machine go on writing.</summary>
-    private string ReadConsole()
-    {
-        using FileStream file = new(_console, FileMode.OpenOrCreate, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        using StreamReader reader = new(file);
-        return reader.ReadToEnd();
-    }
 
     private async Task ListenAsync()
     {

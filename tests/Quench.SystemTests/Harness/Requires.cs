@@ -20,6 +20,15 @@ internal static class Requires
         }
     }
 
+    /// <summary>Skips where a package that has no programs is not installed.</summary>
+    internal static void FileOf(string package, params string[] paths)
+    {
+        foreach (string path in paths)
+        {
+            Assert.SkipUnless(File.Exists(path), $"needs {path}, of the package {package}");
+        }
+    }
+
     /// <summary>Everything that a <see cref="LiveVolume"/> stands on.</summary>
     internal static void LiveVolumes()
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Quench.Interop.Linux;
+using Quench.SystemTests.Coordination;
 using Quench.SystemTests.Harness;
 using Xunit;
 
@@ -91,6 +92,29 @@ public sealed class TrackedDiskTests : IAsyncLifetime
     {
         await _cli!.RefusedAsync(2, "SRC-105", "backup", _device!, _folder["root"]);
         Assert.Equal("tracked", (await _cli.BackupAsync($"{_device}p2", $"{_device}p3")).GetProperty("provider").GetString());
+    }
+
+    [Fact]
+    public async Task A_component_on_a_partition_and_behind_a_bind_mount_comes_back_out_of_the_disks_image()
+    {
+        Requires.Tool("python3");
+        CancellationToken stop = TestContext.Current.CancellationToken;
+        string bound = _folder.MakeFolder("bound");
+        Directory.CreateDirectory(_folder["home"] + "/deep/er");
+        await Tool.RunAsync("mount", "--bind", _folder["home"] + "/deep", bound);
+        string data = _folder["root"] + "/data";
+        WriterProgram writer = new(_folder, data, alsoIn: bound + "/er");
+        await File.WriteAllTextAsync(data + "/one", "one", stop);
+        await File.WriteAllTextAsync(bound + "/er/two", "two", stop);
+        await _cli!.BackupAsync(_device!, "--writer-folder", writer.Folder);
+        JsonElement component = JsonDocument.Parse((await _cli.RunAsync("show", "latest", "--json")).Output).RootElement.GetProperty("coordination").GetProperty("writers")[0].GetProperty("components")[0];
+        Assert.Equal(
+            [(data, 17 * MiB, "/data"), (bound + "/er", 81 * MiB, "/deep/er")],
+            component.GetProperty("places").EnumerateArray().Select(place => (place.GetProperty("folder").GetString()!, place.GetProperty("offset").GetInt64(), place.GetProperty("path").GetString()!)));
+        string elsewhere = _folder["elsewhere"];
+        await _cli.RunAsync("restore", "latest", "--component", "Test", "--to", elsewhere);
+        Assert.Equal("one", await File.ReadAllTextAsync(elsewhere + data + "/one", stop));
+        Assert.Equal("two", await File.ReadAllTextAsync(elsewhere + bound + "/er/two", stop));
     }
 
     private static (string? Provider, string? Grade, string? Scan) Said(JsonElement summary) =>

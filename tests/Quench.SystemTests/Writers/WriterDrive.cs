@@ -41,6 +41,9 @@ internal sealed class WriterDrive : IAsyncDisposable
 
     internal int Count => _writers.Count;
 
+    /// <summary>The process that guards the only hold.</summary>
+    internal int GuardProcess => _writers.OfType<GuardedWriter>().Single().GuardProcess!.Value;
+
     /// <summary>Asks all of them what they own, and demands that they can hold.</summary>
     internal async Task IdentifyAsync()
     {
@@ -75,7 +78,8 @@ internal sealed class WriterDrive : IAsyncDisposable
     }
 
     /// <summary>Thaws all of them.</summary>
-    internal async Task<Dictionary<string, HoldAnswer>> ThawAsync()
+    /// <param name="demandDocuments">Also what a restore needs, as after an instant that stands.</param>
+    internal async Task<Dictionary<string, HoldAnswer>> ThawAsync(bool demandDocuments = true)
     {
         Dictionary<string, HoldAnswer> answers = [];
         foreach (IWriter writer in _writers.Reverse())
@@ -84,7 +88,7 @@ internal sealed class WriterDrive : IAsyncDisposable
             Held[writer.Identity.ToString()] = Stopwatch.GetElapsedTime(_since[writer]);
         }
 
-        foreach (IWriter writer in _writers)
+        foreach (IWriter writer in demandDocuments ? _writers : [])
         {
             Documents.AddRange(await writer.PostSnapshotAsync(CancellationToken.None));
         }

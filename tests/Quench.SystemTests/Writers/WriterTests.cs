@@ -242,7 +242,7 @@ public sealed class WriterTests(ServersOnOneVolume place) : IClassFixture<Server
 
     private Process StartHolder()
     {
-        ProcessStartInfo start = new(Environment.ProcessPath!, [WriterHolder.CommandName, place.Volume.MountPoint, place.SqliteSetting.Value])
+        ProcessStartInfo start = new(Environment.ProcessPath!, WriterHolder.Words(place.Volume.MountPoint, WriterHolder.LongestHold, place.SqliteSetting))
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,

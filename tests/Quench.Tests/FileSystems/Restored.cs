@@ -45,9 +45,17 @@ internal static class Restored
         return lines;
     }
 
+    /// <summary>What a program left unreadable when its file system was full, as ntfs-3g does, is so in a restored one as well.</summary>
     private static string Hash(string path)
     {
-        using FileStream file = File.OpenRead(path);
-        return Convert.ToHexString(SHA256.HashData(file));
+        try
+        {
+            using FileStream file = File.OpenRead(path);
+            return Convert.ToHexString(SHA256.HashData(file));
+        }
+        catch (IOException)
+        {
+            return "unreadable";
+        }
     }
 }

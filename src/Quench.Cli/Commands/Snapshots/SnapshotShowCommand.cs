@@ -46,6 +46,13 @@ internal static class SnapshotShowCommand
         table.Add("label", snapshot.Label);
         table.Add("instant", SnapshotText.Of(snapshot.Instant));
         table.Add("grade", GradeText.Of(snapshot.Grade));
+        foreach (KeptWriter writer in snapshot.Set?.Writers ?? [])
+        {
+            table.Add("writer", writer.IsConsistent ? $"{writer.Name} held: {string.Join(", ", writer.Components)}" : $"{writer.Name} did not hold: {writer.Message}");
+        }
+
+        table.Add("id", snapshot.Id.ToString("D"));
+        table.Add("set", snapshot.Set?.Id.ToString("D") ?? "");
         table.Add("held alone", ByteSize.Format(snapshot.AloneBytes));
         table.Add("shared", ByteSize.Format(snapshot.SharedBytes));
         table.Add("exposed as", snapshot.Device ?? "");

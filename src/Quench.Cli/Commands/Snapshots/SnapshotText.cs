@@ -37,6 +37,33 @@ internal static class SnapshotText
         writer.WriteNumber("alone_bytes", snapshot.AloneBytes);
         writer.WriteNumber("shared_bytes", snapshot.SharedBytes);
         writer.WriteString("device", snapshot.Device);
+        writer.WriteString("id", snapshot.Id.ToString("D"));
+        if (snapshot.Set is not { } set)
+        {
+            writer.WriteNull("set");
+            return;
+        }
+
+        writer.WriteString("set", set.Id.ToString("D"));
+        writer.WriteBoolean("writers_asked", set.WereWritersAsked);
+        writer.WriteStartArray("writers");
+        foreach (KeptWriter kept in set.Writers)
+        {
+            writer.WriteStartObject();
+            writer.WriteString("name", kept.Name);
+            writer.WriteBoolean("consistent", kept.IsConsistent);
+            writer.WriteString("message", kept.Message);
+            writer.WriteStartArray("components");
+            foreach (string component in kept.Components)
+            {
+                writer.WriteStringValue(component);
+            }
+
+            writer.WriteEndArray();
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndArray();
     }
 
     /// <summary>The properties of a store, into an object that is open.</summary>

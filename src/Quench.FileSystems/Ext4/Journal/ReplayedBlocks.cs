@@ -27,6 +27,9 @@ internal sealed class ReplayedBlocks
 
     public int Count => _blocks.Count;
 
+    /// <summary>The blocks, in no order.</summary>
+    public IEnumerable<long> Blocks => _blocks.Keys;
+
     public bool TryFind(long block, out JournaledBlock found) => _blocks.TryGetValue(block, out found);
 
     /// <summary>Takes up a transaction that is known to be committed. Transactions come in their order.</summary>

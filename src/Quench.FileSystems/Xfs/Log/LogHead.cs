@@ -11,6 +11,8 @@ internal readonly record struct LogHead(long Index, uint Cycle, uint CycleAfter)
     /// <summary>How far from the head writes in flight may have landed in any order: eight log buffers of 256 KiB.</summary>
     private const int Window = 8 * 256 * 1024 / Layout.BasicBlock;
 
+    private const int WindowPart = 64 * 1024 / Layout.BasicBlock;
+
     /// <summary>Finds it by halving, then demands that all around it was written in order.</summary>
     /// <exception cref="InDoubtException">The rounds do not form two runs.</exception>
     public static async ValueTask<LogHead> FindAsync(LogArea log, CancellationToken cancellationToken)
@@ -38,16 +40,16 @@ internal readonly record struct LogHead(long Index, uint Cycle, uint CycleAfter)
 
     private async ValueTask RequireOrderAsync(LogArea log, CancellationToken cancellationToken)
     {
-        byte[] window = new byte[Math.Min(Window, log.Count / 2) * Layout.BasicBlock];
-        int blocks = window.Length / Layout.BasicBlock;
-        for (int part = 0; part < 2; part++)
+        long around = Math.Min(Window, log.Count / 2);
+        byte[] window = new byte[Math.Min(WindowPart, around) * Layout.BasicBlock];
+        for (long from = Index - around; from < Index + around; from += WindowPart)
         {
-            long first = Index - blocks + (part * blocks) + log.Count;
-            await log.ReadAsync(first, window, cancellationToken);
+            int blocks = (int)Math.Min(window.Length / Layout.BasicBlock, Index + around - from);
+            await log.ReadAsync(from + log.Count, window.AsMemory(0, blocks * Layout.BasicBlock), cancellationToken);
             for (int block = 0; block < blocks; block++)
             {
                 uint cycle = LogArea.Cycle(window.AsSpan(block * Layout.BasicBlock));
-                Unless(cycle == CycleAt((first + block) % log.Count), "the XFS log was cut off in the middle of a write");
+                Unless(cycle == CycleAt((from + block + log.Count) % log.Count), "the XFS log was cut off in the middle of a write");
             }
         }
     }

@@ -88,11 +88,13 @@ internal sealed class LogReader
     /// <summary>Reads the record at an index and answers its basic blocks.</summary>
     private async ValueTask<int> TakeAsync(long index, CancellationToken cancellationToken)
     {
-        await _log.ReadAsync(index, _record, cancellationToken);
-        LogRecord record = new(_record);
-        bool right = record.IsHeader(index, _head.CycleAt(index), _layout.Uuid) && record.TotalBlocks * Layout.BasicBlock <= _record.Length && record.HasRightChecksum();
-        Unless(right, "a record of the XFS log is not as it was written");
-        return record.TotalBlocks;
+        const string wrong = "a record of the XFS log is not as it was written";
+        await _log.ReadAsync(index, _record.AsMemory(0, Layout.BasicBlock), cancellationToken);
+        int blocks = new LogRecord(_record) is var header && header.IsHeader(index, _head.CycleAt(index), _layout.Uuid) ? header.TotalBlocks : 0;
+        Unless(blocks > 0 && blocks <= _record.Length / Layout.BasicBlock, wrong);
+        await _log.ReadAsync(index + 1, _record.AsMemory(Layout.BasicBlock, (blocks - 1) * Layout.BasicBlock), cancellationToken);
+        Unless(new LogRecord(_record).HasRightChecksum(), wrong);
+        return blocks;
     }
 
     private bool IsUnmount()

@@ -41,12 +41,12 @@ internal readonly ref struct LogRecord(ReadOnlySpan<byte> bytes)
         get
         {
             uint size = ReadUInt32BigEndian(_bytes[0x140..]);
-            return ReadUInt32BigEndian(_bytes[8..]) == 2 && size > BytesPerHeader ? (int)((size + BytesPerHeader - 1L) / BytesPerHeader) : 1;
+            return ReadUInt32BigEndian(_bytes[8..]) == 2 && size > BytesPerHeader ? (int)(((long)size + BytesPerHeader - 1) / BytesPerHeader) : 1;
         }
     }
 
     /// <summary>Basic blocks that the record takes.</summary>
-    public int TotalBlocks => HeaderBlocks + (int)((DataBytes + Layout.BasicBlock - 1) / Layout.BasicBlock);
+    public int TotalBlocks => HeaderBlocks + (int)(((long)DataBytes + Layout.BasicBlock - 1) / Layout.BasicBlock);
 
     /// <summary>Whether its first basic block can be the header of a record at a place in the log.</summary>
     public bool IsHeader(long index, uint cycle, ReadOnlySpan<byte> uuid)

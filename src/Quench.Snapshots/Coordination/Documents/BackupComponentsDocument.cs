@@ -47,19 +47,36 @@ public static class BackupComponentsDocument
     public static IReadOnlyList<(Guid Instance, WriterDocument Document)> ReadDocuments(string document)
     {
         List<(Guid, WriterDocument)> found = [];
-        XmlDocument xml = new() { XmlResolver = null };
-        using XmlReader reader = XmlReader.Create(new StringReader(document), new XmlReaderSettings { DtdProcessing = DtdProcessing.Prohibit });
-        xml.Load(reader);
-        foreach (XmlElement writer in xml.DocumentElement!.GetElementsByTagName("writer").OfType<XmlElement>())
+        foreach (XmlElement writer in XmlText.Read(document).Elements("writer"))
         {
             Guid instance = Guid.Parse(writer.GetAttribute("instance"));
-            foreach (XmlElement handed in writer.GetElementsByTagName("document").OfType<XmlElement>())
+            foreach (XmlElement handed in writer.Elements("document"))
             {
                 found.Add((instance, new WriterDocument(handed.GetAttribute("name"), handed.HasAttribute("path") ? handed.GetAttribute("path") : null, handed.InnerText)));
             }
         }
 
         return found;
+    }
+
+    /// <summary>Reads back which components a backup holds and where they lie. Older documents do not say where in the images.</summary>
+    /// <param name="document">A document of this kind, from a point.</param>
+    /// <returns>The components, each with its writer's instance.</returns>
+    public static IReadOnlyList<(Guid Instance, BackedUpComponent Component)> ReadComponents(string document) =>
+        [.. XmlText.Read(document).Elements("writer").SelectMany(writer => writer.Elements("component")
+            .Select(component => (Guid.Parse(writer.GetAttribute("instance")), ReadComponent(component))))];
+
+    private static BackedUpComponent ReadComponent(XmlElement component)
+    {
+        string volumes = component.GetAttribute("volumes");
+        return new BackedUpComponent(
+            component.GetAttribute("name"),
+            component.GetAttribute("grade"),
+            new ComponentPlace(volumes.Length == 0 ? [] : volumes.Split(' '), XmlConvert.ToBoolean(component.GetAttribute("whole")))
+            {
+                Folders = [.. component.Elements("place").Select(place => new FolderPlace(
+                    place.GetAttribute("folder"), place.GetAttribute("volume"), XmlConvert.ToInt64(place.GetAttribute("offset")), place.GetAttribute("path")))],
+            });
     }
 
     private static void Write(XmlWriter xml, WriterReport writer, IReadOnlyList<BackedUpComponent> components)
@@ -86,6 +103,16 @@ public static class BackupComponentsDocument
             xml.WriteAttributeString("grade", component.Grade);
             XmlText.WriteAttribute(xml, "volumes", string.Join(' ', component.Place.Volumes));
             xml.WriteAttributeString("whole", component.Place.IsWhole ? "true" : "false");
+            foreach (FolderPlace place in component.Place.Folders)
+            {
+                xml.WriteStartElement("place");
+                XmlText.WriteAttribute(xml, "folder", place.Folder);
+                XmlText.WriteAttribute(xml, "volume", place.Volume);
+                xml.WriteAttributeString("offset", XmlConvert.ToString(place.Offset));
+                XmlText.WriteAttribute(xml, "path", place.Path);
+                xml.WriteEndElement();
+            }
+
             xml.WriteEndElement();
         }
 

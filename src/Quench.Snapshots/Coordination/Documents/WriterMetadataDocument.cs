@@ -21,6 +21,38 @@ public static class WriterMetadataDocument
         }
     });
 
+    /// <summary>Reads back what writers said about themselves.</summary>
+    /// <param name="document">A document of this kind, from a point.</param>
+    public static IReadOnlyList<(WriterIdentity Identity, WriterMetadata Metadata)> Read(string document) =>
+        [.. XmlText.Read(document).Elements("writer").Select(writer => (XmlText.ReadIdentity(writer), ReadMetadata(writer)))];
+
+    private static WriterMetadata ReadMetadata(XmlElement writer) => new()
+    {
+        Level = XmlText.LevelOf(writer.GetAttribute("level")),
+        Version = writer.GetAttribute("version"),
+        Method = writer.Elements("method").FirstOrDefault()?.InnerText ?? "",
+        CannotHold = writer.Elements("cannot-hold").FirstOrDefault()?.InnerText,
+        Components = [.. writer.Elements("component").Select(ReadComponent)],
+    };
+
+    private static WriterComponent ReadComponent(XmlElement component)
+    {
+        XmlElement? restore = component.Elements("restore").FirstOrDefault();
+        return new WriterComponent
+        {
+            Name = component.GetAttribute("name"),
+            Caption = component.GetAttribute("caption"),
+            Kind = XmlText.KindOf(component.GetAttribute("kind")),
+            Files = ReadFiles(component, "files"),
+            Excluded = ReadFiles(component, "excluded"),
+            Restore = XmlText.MethodOf(restore?.GetAttribute("method") ?? ""),
+            RestoreNote = restore?.InnerText ?? "",
+        };
+    }
+
+    private static ComponentFiles[] ReadFiles(XmlElement component, string element) => [.. component.Elements(element).Select(files =>
+        new ComponentFiles(files.GetAttribute("folder"), files.GetAttribute("pattern"), XmlConvert.ToBoolean(files.GetAttribute("recursive"))))];
+
     private static void Write(XmlWriter xml, WriterIdentity identity, WriterMetadata metadata)
     {
         xml.WriteStartElement("writer");

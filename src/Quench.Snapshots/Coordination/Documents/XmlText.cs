@@ -20,6 +20,21 @@ internal static class XmlText
         return text.ToString();
     }
 
+    /// <summary>The root of a document, from which nothing outside of it can be reached.</summary>
+    public static XmlElement Read(string document)
+    {
+        XmlDocument xml = new() { XmlResolver = null, PreserveWhitespace = true };
+        using XmlReader reader = XmlReader.Create(new StringReader(document), new XmlReaderSettings { DtdProcessing = DtdProcessing.Prohibit });
+        xml.Load(reader);
+        return xml.DocumentElement!;
+    }
+
+    /// <summary>The children of that name.</summary>
+    public static IEnumerable<XmlElement> Elements(this XmlElement parent, string name) => parent.ChildNodes.OfType<XmlElement>().Where(child => child.LocalName == name);
+
+    public static WriterIdentity ReadIdentity(XmlElement writer) => new(
+        Guid.Parse(writer.GetAttribute("id")), Guid.Parse(writer.GetAttribute("instance")), writer.GetAttribute("name"), writer.GetAttribute("instance-name"));
+
     public static void WriteIdentity(XmlWriter xml, WriterIdentity identity)
     {
         xml.WriteAttributeString("id", identity.Id.ToString("D"));
@@ -71,5 +86,19 @@ internal static class XmlText
         RestoreMethod.StopRestoreStart => "stop-restore-start",
         RestoreMethod.RestoreToAlternateLocation => "alternate-location",
         _ => "custom",
+    };
+
+    public static FreezeLevel LevelOf(string name) => name switch { "front-end" => FreezeLevel.FrontEnd, "back-end" => FreezeLevel.BackEnd, _ => FreezeLevel.System };
+
+    public static ComponentKind KindOf(string name) => name == "database" ? ComponentKind.Database : ComponentKind.FileGroup;
+
+    /// <summary>A method of a later version is one that a person must follow.</summary>
+    public static RestoreMethod MethodOf(string name) => name switch
+    {
+        "if-not-there" => RestoreMethod.RestoreIfNotThere,
+        "if-can-replace" => RestoreMethod.RestoreIfCanReplace,
+        "stop-restore-start" => RestoreMethod.StopRestoreStart,
+        "alternate-location" => RestoreMethod.RestoreToAlternateLocation,
+        _ => RestoreMethod.Custom,
     };
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Quench.Blocks;
-using Quench.Interop.Linux;
 
 namespace Quench.Snapshots.Coordination.Programs;
 
@@ -123,34 +122,10 @@ public sealed class BackupCommands
     private async Task<CommandRun> RunAsync(string moment, string program, CommandStatus status, CancellationToken cancellationToken)
     {
         long since = _clock.GetTimestamp();
-        (int? code, string? problem) = await RunAsync(program, Environment(moment, status), cancellationToken);
-        CommandRun run = new(moment, program, code, _clock.GetElapsedTime(since), problem);
+        NamedProgramEnd end = await NamedProgram.RunAsync(program, [], Environment(moment, status), Limit, _clock, cancellationToken);
+        CommandRun run = new(moment, program, end.ExitCode, _clock.GetElapsedTime(since), end.Problem);
         _runs.Add(run);
         return run;
-    }
-
-    private async Task<(int? Code, string? Problem)> RunAsync(string program, Dictionary<string, string> environment, CancellationToken cancellationToken)
-    {
-        using CancellationTokenSource limit = new(Limit, _clock);
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
-        try
-        {
-            await using ProgramProcess process = ProgramProcess.Start(program, environment, _clock);
-            process.Input.Close();
-            ProgramEnd end = await process.WaitAsync(either.Token);
-            string said = LastLine(end.Output);
-            return end switch
-            {
-                { WasKilled: true } => (null, string.Create(CultureInfo.InvariantCulture, $"did not end within {Limit.TotalSeconds:0.#} s and was killed with all that it had started{said}")),
-                { ExitCode: 0 } => (0, null),
-                { ExitCode: { } code } => (code, string.Create(CultureInfo.InvariantCulture, $"ended with exit code {code}{said}")),
-                _ => (null, $"was killed by a signal{said}"),
-            };
-        }
-        catch (LinuxErrorException failure)
-        {
-            return (null, $"could not be started: {failure.Message}");
-        }
     }
 
     private Dictionary<string, string> Environment(string moment, CommandStatus status) => new(_facts)
@@ -161,10 +136,4 @@ public sealed class BackupCommands
         ["QUENCH_GRADE"] = status.Grade ?? "",
         ["QUENCH_POINT"] = status.Point?.ToString("N") ?? "",
     };
-
-    private static string LastLine(string output)
-    {
-        string? last = output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).LastOrDefault();
-        return last is null ? "" : $"; the last it said: {PrintableText.Of(last)}";
-    }
 }

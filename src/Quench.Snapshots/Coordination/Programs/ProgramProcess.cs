@@ -64,11 +64,13 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
     /// <summary>Starts a program that is trusted.</summary>
     /// <param name="path">From <see cref="TrustedPath.DemandProgram"/>.</param>
+    /// <param name="arguments">Its words.</param>
     /// <param name="variables">Its environment, beside a path and a language.</param>
     /// <param name="clock">Measures its patience.</param>
     /// <param name="takesOutput">Given what it writes to its standard output, by one thread; false to hear no more. Null keeps it with the rest.</param>
     /// <exception cref="LinuxErrorException">It can't be started.</exception>
-    public static ProgramProcess Start(string path, IReadOnlyDictionary<string, string> variables, TimeProvider clock, Func<ReadOnlyMemory<byte>, bool>? takesOutput = null)
+    public static ProgramProcess Start(
+        string path, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string> variables, TimeProvider clock, Func<ReadOnlyMemory<byte>, bool>? takesOutput = null)
     {
         Dictionary<string, string> environment = new(s_environment);
         foreach ((string name, string value) in variables)
@@ -76,7 +78,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
             environment[name] = value.Replace("\0", "", StringComparison.Ordinal);
         }
 
-        return new ProgramProcess(GroupedProgram.Start(path, [], environment), clock, takesOutput);
+        return new ProgramProcess(GroupedProgram.Start(path, arguments, environment), clock, takesOutput);
     }
 
     /// <summary>Waits until it ends; ends it and its group when that takes too long.</summary>

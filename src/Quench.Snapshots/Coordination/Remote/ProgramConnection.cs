@@ -18,7 +18,7 @@ internal sealed class ProgramConnection(string path) : ILineConnection
         {
             string trusted = TrustedPath.DemandProgram(path);
             Dictionary<string, string> variables = new() { ["QUENCH_WRITER_PROTOCOL"] = "1" };
-            ProgramProcess process = ProgramProcess.Start(trusted, variables, TimeProvider.System, takes);
+            ProgramProcess process = ProgramProcess.Start(trusted, [], variables, TimeProvider.System, takes);
             _process = process;
             _ = WatchAsync(process, lost);
             return Task.CompletedTask;

@@ -93,15 +93,15 @@ internal abstract class ApplicationWriter(WriterIdentity identity, TimeProvider 
     }
 
     /// <inheritdoc/>
-    public ValueTask PreRestoreAsync(RestoreOperation operation, CancellationToken cancellationToken) => WhyNotReplace(operation) is { } reason
+    public virtual ValueTask PreRestoreAsync(RestoreOperation operation, CancellationToken cancellationToken) => WhyNotReplace(operation) is { } reason
         ? throw new WriterException(WriterError.NonRetryable, reason)
         : default;
 
     /// <inheritdoc/>
-    public ValueTask PostRestoreAsync(RestoreOperation operation, bool succeeded, CancellationToken cancellationToken) => default;
+    public virtual ValueTask PostRestoreAsync(RestoreOperation operation, bool succeeded, CancellationToken cancellationToken) => default;
 
     /// <inheritdoc/>
-    public ValueTask DisposeAsync()
+    public virtual ValueTask DisposeAsync()
     {
         EndHold("the backup has ended");
         LetGo();

@@ -60,7 +60,11 @@ public static class PathInspector
     {
         string sysfs = $"/sys/dev/block/{number}";
         long length = File.Exists(sysfs + "/size") ? long.Parse(File.ReadAllText(sysfs + "/size")) * 512 : LengthOf(path);
-        return new PathUse(path, PathKind.BlockDevice, length, [.. UsersOfDevice(path, number).Distinct()]) { SectorSize = File.Exists(sysfs + "/size") ? SectorOf(number) : null };
+        return new PathUse(path, PathKind.BlockDevice, length, [.. UsersOfDevice(path, number).Distinct()])
+        {
+            SectorSize = File.Exists(sysfs + "/size") ? SectorOf(number) : null,
+            PartitionStart = File.Exists(sysfs + "/partition") ? long.Parse(File.ReadAllText(sysfs + "/start"), CultureInfo.InvariantCulture) * 512 : null,
+        };
     }
 
     /// <summary>A partition has the sectors of its disk, and sysfs shows them there.</summary>

@@ -29,6 +29,9 @@ public sealed record PathUse(string Path, PathKind Kind, long Length, IReadOnlyL
     /// <summary>Bytes of a device's logical sectors; null of anything else, and where the kernel does not say.</summary>
     public int? SectorSize { get; init; }
 
+    /// <summary>Of a partition, where it begins on its disk, in bytes; null of anything else.</summary>
+    public long? PartitionStart { get; init; }
+
     /// <summary>Whether somebody uses it.</summary>
     public bool IsInUse => Users.Count > 0;
 

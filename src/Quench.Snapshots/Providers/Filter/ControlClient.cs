@@ -18,6 +18,8 @@ internal sealed class ControlClient : IDisposable
     private const int PeerCredentials = 17; // SO_PEERCRED, struct ucred: process, user, group (unix(7))
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_betweenWorkers = TimeSpan.FromSeconds(2); // a takeover is done by then; without one it is what a dead volume costs
+    private static readonly TimeSpan s_betweenKnocks = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan s_glance = TimeSpan.FromMilliseconds(500); // how often a silent worker is looked at
 
     private readonly Lock _gate = new(); // one conversation: guards the stream and its reader
@@ -56,10 +58,27 @@ internal sealed class ControlClient : IDisposable
         }
     }
 
-    /// <summary>Knocks at a worker's door, where one must answer.</summary>
+    /// <summary>Knocks at a worker's door, where one must answer. Between two workers nobody does for some tens of milliseconds, so it is knocked for a while.</summary>
     /// <exception cref="QuenchException">SNAP-131: nobody does.</exception>
-    internal static ControlClient Connect(string name) => TryConnect(FilterDirectory.For(name))
-        ?? throw new QuenchException("SNAP-131", $"the worker of volume {name} does not answer", $"detach {name} and attach it again");
+    internal static ControlClient Connect(string name)
+    {
+        long since = Stopwatch.GetTimestamp();
+        using ManualResetEventSlim never = new(); // a door that opens makes no sound
+        while (true)
+        {
+            if (TryConnect(FilterDirectory.For(name)) is { } client)
+            {
+                return client;
+            }
+
+            if (Stopwatch.GetElapsedTime(since) > s_betweenWorkers)
+            {
+                throw new QuenchException("SNAP-131", $"the worker of volume {name} does not answer", $"detach {name} and attach it again");
+            }
+
+            never.Wait(s_betweenKnocks);
+        }
+    }
 
     /// <summary>Asks, and waits for the answer.</summary>
     /// <exception cref="QuenchException">The worker's own failure, or SNAP-131: it is gone.</exception>

@@ -66,7 +66,7 @@ internal sealed partial class ControlServer
 
                     break;
                 case "store-keep":
-                    Kept.Keep(store.Label ?? "", store.Instant, store.Grade);
+                    Kept.Keep(store);
                     _isMaking = false;
                     break;
                 default:

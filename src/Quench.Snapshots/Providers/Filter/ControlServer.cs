@@ -60,6 +60,7 @@ internal sealed partial class ControlServer(FilterDirectory directory, FilterVol
             "quiet" => Quiet(request),
             "watch" => Watch(request),
             "prepare" => Prepare(request),
+            "close-gate" => CloseGate(request),
             "activate" => Activate(request),
             "status" => Status(),
             "saved" => Saved(request),
@@ -107,6 +108,12 @@ internal sealed partial class ControlServer(FilterDirectory directory, FilterVol
                 }
             }
 
+            return new ControlReply();
+        }
+
+        private ControlReply CloseGate(ControlRequest request)
+        {
+            server.Volume.CloseGate(Own(), TimeSpan.FromMilliseconds(request.LimitMilliseconds));
             return new ControlReply();
         }
 

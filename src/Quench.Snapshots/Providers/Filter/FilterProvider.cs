@@ -19,7 +19,7 @@ public static class FilterProvider
     /// <param name="options">The diff area, the freeze, the wait for quiet.</param>
     /// <param name="clock">Names the instant.</param>
     /// <param name="cancellationToken">Gives up before the instant; nothing stays behind.</param>
-    /// <exception cref="QuenchException">SNAP-101 to SNAP-109 and SNAP-120 to SNAP-122: no snapshot was taken; the volume goes on.</exception>
+    /// <exception cref="QuenchException">SNAP-101 to SNAP-109 and SNAP-120 to SNAP-123: no snapshot was taken; the volume goes on.</exception>
     public static async Task<ISnapshot> TakeAsync(AttachedVolume volume, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
     {
         using QuietSearch? search = options.Quiet is { } wish ? new QuietSearch(volume, wish, options.Freeze) : null;
@@ -56,21 +56,76 @@ public static class FilterProvider
         }
     }
 
-    /// <summary>Takes one within the limit. What takes longer is hung up on: the worker lets go of it, and the guard thaws.</summary>
-    private static async Task<TakenSnapshot> TakeInTimeAsync(
+    /// <summary>
+    /// Takes snapshots of several volumes at one instant, all or none. The diff areas share memory and cap in equal parts. They live until they are disposed or this process ends.
+    /// </summary>
+    /// <param name="volumes">From <see cref="FilterVolumes"/>, each once.</param>
+    /// <param name="options">As for one; a wait for quiet is not for several.</param>
+    /// <param name="clock">Names the instant.</param>
+    /// <param name="cancellationToken">Gives up before the instant; nothing stays behind.</param>
+    /// <returns>The snapshots, in the order of the volumes.</returns>
+    /// <exception cref="QuenchException">SNAP-101 to SNAP-108, SNAP-120 to SNAP-123, SNAP-164: no snapshot was taken; the volumes go on.</exception>
+    public static async Task<IReadOnlyList<ISnapshot>> TakeSetAsync(
+        IReadOnlyList<AttachedVolume> volumes, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            TakenSet taken = await TakeSetInTimeAsync([.. volumes], options, clock, cancellationToken);
+            if (taken.Verdict != InstantVerdict.TryAgain)
+            {
+                return taken.Snapshots;
+            }
+
+            await DisposeAsync(taken.Snapshots);
+        }
+    }
+
+    private static Task<TakenSet> TakeSetInTimeAsync(AttachedVolume[] volumes, SnapshotOptions options, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        TimeSpan limit = LimitOf(options);
+        FilterSet set = FilterSet.Connect(volumes, options with { TakeLimit = limit }, clock);
+        return InTimeAsync(
+            string.Join(", ", volumes.Select(volume => volume.Name)), limit, options.Writers, set, () => set.TakeAsync(volumes, cancellationToken), taken => DisposeAsync(taken.Snapshots), clock);
+    }
+
+    private static async ValueTask DisposeAsync(IReadOnlyList<ISnapshot> snapshots)
+    {
+        foreach (ISnapshot snapshot in snapshots)
+        {
+            await snapshot.DisposeAsync();
+        }
+    }
+
+    /// <summary>Takes one within the limit.</summary>
+    private static Task<TakenSnapshot> TakeInTimeAsync(
         AttachedVolume volume, SnapshotOptions options, QuietSearch? search, TimeProvider clock, CancellationToken cancellationToken)
     {
-        TimeSpan limit = options.TakeLimit < SnapshotTimes.LongestTakeLimit ? options.TakeLimit : SnapshotTimes.LongestTakeLimit;
+        TimeSpan limit = LimitOf(options);
         ControlClient client = ControlClient.Connect(volume.Name);
+        return InTimeAsync(
+            volume.Name,
+            limit,
+            options.Freeze && volume.MountPoint is not null ? options.Writers : null,
+            client,
+            () => TakeAsync(volume, client, options with { TakeLimit = limit }, search, clock, cancellationToken),
+            taken => taken.Snapshot.DisposeAsync(),
+            clock);
+    }
+
+    private static TimeSpan LimitOf(SnapshotOptions options) => options.TakeLimit < SnapshotTimes.LongestTakeLimit ? options.TakeLimit : SnapshotTimes.LongestTakeLimit;
+
+    /// <summary>What takes longer than the limit is hung up on: the workers let go of it, and the guards thaw.</summary>
+    private static async Task<T> InTimeAsync<T>(
+        string volumes, TimeSpan limit, IApplicationWriters? writers, IDisposable conversation, Func<Task<T>> takeAsync, Func<T, ValueTask> discardAsync, TimeProvider clock)
+    {
         try
         {
-            Task<TakenSnapshot> taking = Task.Run(() => TakeAsync(volume, client, options with { TakeLimit = limit }, search, clock, cancellationToken), CancellationToken.None);
+            Task<T> taking = Task.Run(takeAsync, CancellationToken.None);
             using CancellationTokenSource inTime = new();
-            TimeSpan withWriters = options.Freeze && volume.MountPoint is not null && options.Writers is { } writers ? limit + writers.LongestHold : limit;
-            if (await Task.WhenAny(taking, Task.Delay(withWriters, clock, inTime.Token)) != taking)
+            if (await Task.WhenAny(taking, Task.Delay(writers is null ? limit : limit + writers.LongestHold, clock, inTime.Token)) != taking)
             {
-                _ = DiscardAsync(taking);
-                throw TookTooLong(volume, limit);
+                _ = DiscardAsync(taking, discardAsync);
+                throw TookTooLong(volumes, limit);
             }
 
             await inTime.CancelAsync();
@@ -78,16 +133,16 @@ public static class FilterProvider
         }
         catch
         {
-            client.Dispose();
+            conversation.Dispose();
             throw;
         }
     }
 
-    private static async Task DiscardAsync(Task<TakenSnapshot> late)
+    private static async Task DiscardAsync<T>(Task<T> late, Func<T, ValueTask> discardAsync)
     {
         try
         {
-            await (await late).Snapshot.DisposeAsync();
+            await discardAsync(await late);
         }
         catch (Exception failure) when (failure is QuenchException or IOException or OperationCanceledException)
         {
@@ -99,23 +154,25 @@ public static class FilterProvider
         AttachedVolume volume, ControlClient client, SnapshotOptions options, QuietSearch? search, TimeProvider clock, CancellationToken cancellationToken)
     {
         long since = clock.GetTimestamp();
-        client.Ask(Preparation(volume, options));
+        client.Ask(Preparation(volume, [volume], options));
         TakenSnapshot taken = options.Freeze && volume.MountPoint is { } mountPoint
             ? await TakeFrozenAsync(volume, mountPoint, client, options, search, clock, cancellationToken)
             : volume.MountPoint is null && PartInUse.Of(volume.Device) is { Count: > 0 } parts
             ? await TakeDiskAsync(volume, parts, client, options, search, clock, cancellationToken)
             : TakeUnfrozen(volume, client, options, search, clock);
-        taken.Snapshot.Times = new SnapshotTimes
-        {
-            Taken = clock.GetElapsedTime(since),
-            TakeLimit = options.TakeLimit,
-            SaveWaitLimit = SpillSettings.SaveWaitLimit,
-            HandlingLimit = SpillSettings.LongestHandling,
-            HoldLimit = options.HoldLimit,
-            IdleLimit = SpillSettings.LongestHandling,
-        };
+        taken.Snapshot.Times = TimesOf(clock.GetElapsedTime(since), options);
         return taken;
     }
+
+    internal static SnapshotTimes TimesOf(TimeSpan taken, SnapshotOptions options) => new()
+    {
+        Taken = taken,
+        TakeLimit = options.TakeLimit,
+        SaveWaitLimit = SpillSettings.SaveWaitLimit,
+        HandlingLimit = SpillSettings.LongestHandling,
+        HoldLimit = options.HoldLimit,
+        IdleLimit = SpillSettings.LongestHandling,
+    };
 
     private static TakenSnapshot TakeUnfrozen(AttachedVolume volume, ControlClient client, SnapshotOptions options, QuietSearch? search, TimeProvider clock)
     {
@@ -189,9 +246,9 @@ public static class FilterProvider
     private static ControlReply Activate(ControlClient client, TimeSpan limit) =>
         client.Ask(new ControlRequest { Op = "activate", LimitMilliseconds = limit.TotalMilliseconds });
 
-    private static QuenchException TookTooLong(AttachedVolume volume, TimeSpan limit) => new(
+    private static QuenchException TookTooLong(string volumes, TimeSpan limit) => new(
         "SNAP-108",
-        $"a snapshot of {volume.Name} was not there within {limit.TotalSeconds:0.#} s",
+        $"a snapshot of {volumes} was not there within {limit.TotalSeconds:0.#} s",
         "look at the disks below the volume and below the diff area (`dmesg`, `iostat -x`), then try again, or allow more time with --snapshot-limit")
     {
         Effect = "it was given up; the volume itself is unaffected",
@@ -201,10 +258,14 @@ public static class FilterProvider
     /// <summary>A snapshot, whether a write came between the pause that was found, or the freeze, and its instant, and what the applications say to it.</summary>
     private sealed record TakenSnapshot(FilterSnapshot Snapshot, bool Slipped, InstantVerdict Verdict);
 
-    private static ControlRequest Preparation(AttachedVolume volume, SnapshotOptions options)
+    /// <summary>What a worker is asked to get ready.</summary>
+    /// <param name="volume">Its volume.</param>
+    /// <param name="set">All volumes that get the same instant; none of them may hold the spill file.</param>
+    /// <param name="options">The diff area.</param>
+    internal static ControlRequest Preparation(AttachedVolume volume, IReadOnlyList<AttachedVolume> set, SnapshotOptions options)
     {
         string? spill = options.SpillFolder is null ? null : Path.GetFullPath(options.SpillFolder);
-        long room = spill is null ? 0 : SpillRoom(volume, spill);
+        long room = spill is null ? 0 : SpillRoom(volume, set, spill);
         long cap = options.CapBytes ?? options.MemoryBytes + room;
         return new ControlRequest
         {
@@ -219,22 +280,22 @@ public static class FilterProvider
 
     /// <summary>How much a spill file may take when nobody says: a tenth of the volume, but no more than half of what is free in the folder.</summary>
     /// <exception cref="QuenchException">SNAP-107: it lies on the very volume that is being imaged, or is not there.</exception>
-    private static long SpillRoom(AttachedVolume volume, string folder)
+    private static long SpillRoom(AttachedVolume volume, IReadOnlyList<AttachedVolume> set, string folder)
     {
         if (NativeFile.TryGetStatus(folder) is not { Kind: FileKind.Directory })
         {
             throw new QuenchException("SNAP-107", $"{folder} is not a folder", "name an existing folder with --diff-area") { ExitCode = 2 };
         }
 
-        if (volume.Holds(folder))
+        if (set.FirstOrDefault(member => member.Holds(folder)) is { } holder)
         {
-            throw new QuenchException("SNAP-107", $"the diff area {folder} lies on the volume that is being imaged", "choose a folder on another file system with --diff-area")
+            throw new QuenchException("SNAP-107", $"the diff area {folder} lies on {holder.Name}, which is being imaged", "choose a folder on another file system with --diff-area")
             {
                 ExitCode = 2,
                 Effect = "no snapshot was taken; the volume itself is unaffected",
             };
         }
 
-        return Math.Min(volume.Length / DefaultShare, new DriveInfo(folder).AvailableFreeSpace / 2);
+        return Math.Min(volume.Length / DefaultShare, new DriveInfo(folder).AvailableFreeSpace / 2 / set.Count);
     }
 }

@@ -23,11 +23,12 @@ internal sealed class FilterVolume : IFuseFile
     private readonly KeptSnapshots? _kept;        // every write passes through them after the engine and before the origin
     private readonly Board? _board;               // told of waits on purpose, so that nobody takes them for a hang
 
-    private readonly object _gate = new();        // a monitor, because writers wait on it; guards the six below
+    private readonly object _gate = new();        // a monitor, because writers wait on it; guards the seven below
     private readonly CopyBeforeWrite _engine;
     private long _seenWake;                       // the engine's wake version that waiters have been told of
     private ActiveSnapshot? _snapshot;            // what the engine's active or prepared snapshot keeps outside the engine
     private long _writeCount;                     // writes, zeroings and discards that were announced since the start
+    private ClosedGate? _closed;                  // the gate is closed, and stays so when the lock is let go of
     private int _quietWatchers;                   // only for them the time is looked at
     private long _lastWriteAt;                    // when a write began or ended, as long as somebody watches
 
@@ -106,28 +107,24 @@ internal sealed class FilterVolume : IFuseFile
     /// <inheritdoc/>
     public void ZeroRange(Extent range) => PunchHole(range);
 
-    /// <summary>Closes the gate, lets the writes in flight land, takes the snapshot, opens the gate.</summary>
-    /// <param name="snapshot">Prepared and not used yet.</param>
+    /// <summary>Closes the gate unless it is closed for this snapshot already, lets the writes in flight land, takes the snapshot, opens the gate.</summary>
+    /// <param name="snapshot">Prepared and not used yet, or given to <see cref="CloseGate"/>.</param>
     /// <param name="limit">How long to wait for the writes in flight.</param>
-    /// <returns>How long the gate was closed.</returns>
-    /// <exception cref="QuenchException">SNAP-103: the writes did not land in time; no snapshot was taken and the gate is open.</exception>
+    /// <returns>How long that took.</returns>
+    /// <exception cref="QuenchException">SNAP-103: the writes did not land in time; SNAP-164: the closed gate had opened by itself. No snapshot was taken and the gate is open.</exception>
     internal TimeSpan Activate(ActiveSnapshot snapshot, TimeSpan limit)
     {
         long since = Stopwatch.GetTimestamp();
         lock (_gate)
         {
-            _engine.BeginActivation(snapshot.State);
+            if (!TryEndClosing(snapshot))
+            {
+                BeginActivation(snapshot);
+            }
+
             while (!_engine.TryFinishActivation())
             {
-                TimeSpan left = limit - Stopwatch.GetElapsedTime(since);
-                if (left <= TimeSpan.Zero)
-                {
-                    _engine.CancelActivation();
-                    Pulse();
-                    throw DrainTooSlow(limit);
-                }
-
-                Monitor.Wait(_gate, left);
+                WaitForLanding(limit, since);
             }
 
             if (snapshot.Generation is { } generation)
@@ -141,6 +138,78 @@ internal sealed class FilterVolume : IFuseFile
         }
 
         return Stopwatch.GetElapsedTime(since);
+    }
+
+    /// <summary>
+    /// Closes the gate and lets the writes in flight land, so that other volumes can have the same instant. <see cref="Activate"/> takes it; without that the gate opens by
+    /// <see cref="Deactivate"/> or by itself after the limit, whoever has died.
+    /// </summary>
+    /// <param name="snapshot">Prepared and not used yet.</param>
+    /// <param name="limit">How long to wait for the writes in flight, and then how long writes may be held.</param>
+    /// <exception cref="QuenchException">SNAP-103: the writes did not land in time; the gate is open.</exception>
+    internal void CloseGate(ActiveSnapshot snapshot, TimeSpan limit)
+    {
+        long since = Stopwatch.GetTimestamp();
+        lock (_gate)
+        {
+            BeginActivation(snapshot);
+            while (_engine.WritesInFlight > 0)
+            {
+                WaitForLanding(limit, since);
+            }
+
+            _closed = new ClosedGate(snapshot, new Timer(_ => OpenGate(snapshot), null, limit, Timeout.InfiniteTimeSpan));
+        }
+    }
+
+    /// <summary>Opens the gate without a snapshot, if it is closed for this one.</summary>
+    private void OpenGate(ActiveSnapshot snapshot)
+    {
+        lock (_gate)
+        {
+            if (TryEndClosing(snapshot))
+            {
+                _engine.CancelActivation();
+                Pulse();
+            }
+        }
+    }
+
+    /// <summary>Whether the gate is closed for this snapshot; from now on that is the caller's affair.</summary>
+    private bool TryEndClosing(ActiveSnapshot snapshot)
+    {
+        if (_closed is not { } closed || closed.For != snapshot)
+        {
+            return false;
+        }
+
+        closed.Limit.Dispose();
+        _closed = null;
+        return true;
+    }
+
+    private void BeginActivation(ActiveSnapshot snapshot)
+    {
+        if (snapshot.State.WasActivated)
+        {
+            throw GateLost();
+        }
+
+        _engine.BeginActivation(snapshot.State);
+    }
+
+    /// <summary>Waits for a write to land; with the lock held. When the time is over the gate is opened.</summary>
+    private void WaitForLanding(TimeSpan limit, long since)
+    {
+        TimeSpan left = limit - Stopwatch.GetElapsedTime(since);
+        if (left <= TimeSpan.Zero)
+        {
+            _engine.CancelActivation();
+            Pulse();
+            throw DrainTooSlow(limit);
+        }
+
+        Monitor.Wait(_gate, left);
     }
 
     /// <summary>How many writes were announced since the start, those included that wait.</summary>
@@ -206,6 +275,7 @@ internal sealed class FilterVolume : IFuseFile
     /// <summary>Lets go of a snapshot: writes pay nothing for it any more. Then gives back what it keeps.</summary>
     internal void Deactivate(ActiveSnapshot snapshot)
     {
+        OpenGate(snapshot);
         lock (_gate)
         {
             if (ReferenceEquals(_snapshot, snapshot))
@@ -430,6 +500,13 @@ internal sealed class FilterVolume : IFuseFile
         }
     }
 
+    private static QuenchException GateLost() => new(
+        "SNAP-164", "the writes to a volume of the set could not be held long enough, so the set has no common instant", "try again in a quieter hour, or allow more time with --freeze-limit")
+    {
+        Effect = "no snapshot was taken; the volumes are unaffected and their writes go on",
+        CanRetry = true,
+    };
+
     private static QuenchException DrainTooSlow(TimeSpan limit) => new(
         "SNAP-103",
         $"writes in flight did not land within {limit.TotalMilliseconds:0} ms, so no snapshot was taken",
@@ -438,4 +515,7 @@ internal sealed class FilterVolume : IFuseFile
         Effect = "the volume itself is unaffected: its writes go on",
         CanRetry = true,
     };
+
+    /// <summary>Closed for whom, and what opens it if nobody else does.</summary>
+    private sealed record ClosedGate(ActiveSnapshot For, Timer Limit);
 }

@@ -184,7 +184,12 @@ public sealed class BtrfsDoubtTests(ITestOutputHelper output)
     [Fact]
     public async Task No_bytes_make_it_fail_hang_or_take_much_memory()
     {
-        await AnalyserFuzz.RunAsync([SubjectOf(await MakeAsync("-M", "-d", "single"), false), SubjectOf(await MakeDeepAsync(), true)], 32 << 20, output);
+        AnalyserFuzz.Subject[] subjects =
+        [
+            SubjectOf("btrfs", await FuzzCorpus.VolumeAsync("btrfs", () => MakeAsync("-M", "-d", "single")), false),
+            SubjectOf("btrfs-deep", await FuzzCorpus.VolumeAsync("btrfs-deep", MakeDeepAsync), true),
+        ];
+        await AnalyserFuzz.RunAsync(subjects, 32 << 20, output);
     }
 
     [Fact]
@@ -199,7 +204,7 @@ public sealed class BtrfsDoubtTests(ITestOutputHelper output)
     }
 
     /// <summary>All blocks of the trees that are read, and how they and the superblock are sealed.</summary>
-    private static AnalyserFuzz.Subject SubjectOf(byte[] bytes, bool isDeep)
+    private static AnalyserFuzz.Subject SubjectOf(string name, byte[] bytes, bool isDeep)
     {
         BtrfsImage image = new(bytes);
         int node = image.NodeSize;
@@ -212,7 +217,7 @@ public sealed class BtrfsDoubtTests(ITestOutputHelper output)
             metadata.Add(new Extent(block + (node / 4 * 3), node / 4));
         }
 
-        return new AnalyserFuzz.Subject(bytes, metadata, changed =>
+        return new AnalyserFuzz.Subject(name, bytes, metadata, changed =>
         {
             foreach (int block in blocks)
             {

@@ -6,13 +6,13 @@ namespace Quench.Tests.FileSystems.Btrfs;
 /// <summary>Makes btrfs file systems from recipes.</summary>
 internal static class BtrfsMaker
 {
-    /// <summary>Makes one and works in it; null when mkfs.btrfs refuses the combination, else what lies in it.</summary>
-    public static async Task<IReadOnlyList<string>?> TryMakeAsync(BtrfsRecipe recipe, string image)
+    /// <summary>Makes one and works in it; false when mkfs.btrfs refuses the combination.</summary>
+    public static async Task<bool> TryMakeAsync(BtrfsRecipe recipe, string image)
     {
         await Tool.RunAsync("truncate", "-s", Text(recipe.Length), image);
         if (await TryMakeFileSystemAsync([.. recipe.MakeArguments, image]) is not null)
         {
-            return null;
+            return false;
         }
 
         if (recipe.HasBlockGroupTree)
@@ -20,10 +20,10 @@ internal static class BtrfsMaker
             BlockGroupTree.Move(image);
         }
 
-        IReadOnlyList<string> listing = await WorkMountedAsync(recipe, image);
+        await WorkMountedAsync(recipe, image);
         await using FileStream grown = File.OpenWrite(image);
         grown.SetLength(grown.Length + recipe.Tail);
-        return listing;
+        return true;
     }
 
     /// <summary>Runs mkfs.btrfs; null when it worked, else what it said. It looks at every mounted loop device, and gives up when one is detached meanwhile: then again.</summary>
@@ -38,7 +38,7 @@ internal static class BtrfsMaker
         return ran.Code == 0 ? null : ran.Error;
     }
 
-    private static async Task<IReadOnlyList<string>> WorkMountedAsync(BtrfsRecipe recipe, string image)
+    private static async Task WorkMountedAsync(BtrfsRecipe recipe, string image)
     {
         Random random = new(recipe.WorkSeed);
         await using LoopMount mount = await LoopMount.MountAsync(image, image + ".mnt", options: recipe.MountOptions);
@@ -50,7 +50,10 @@ internal static class BtrfsMaker
         }
 
         await FillAsync(mount.Folder, "late", random);
-        return Restored.Listing(mount.Folder);
+        if (random.Next(3) == 0)
+        {
+            FileWork.Do(Directory.CreateDirectory(Path.Combine(mount.Folder, "last")).FullName, random, recipe.Length);
+        }
     }
 
     /// <summary>A subvolume of files of many shapes, a snapshot of it, some of it deleted again; stops quietly where the file system is full.</summary>

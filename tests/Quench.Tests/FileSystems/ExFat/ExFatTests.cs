@@ -15,12 +15,15 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
     private const int Flags = 0x6A;
 
     [Fact]
-    public async Task Generated_file_systems_are_mapped_as_partclone_and_dump_exfat_map_them()
+    public async Task Generated_file_systems_are_mapped_as_partclone_and_dump_exfat_map_them_and_are_whole_when_restored()
     {
-        Tool.Require("mkfs.exfat", "dump.exfat", "partclone.exfat", "mount.exfat-fuse");
+        Tool.Require("mkfs.exfat", "dump.exfat", "fsck.exfat", "partclone.exfat", "mount.exfat-fuse");
         Tool.RequireRoot();
+        RestoreTrial trial = new(
+            image => RestoreTrial.AskAsync("fsck.exfat", "-n", image), (image, folder) => RestoreTrial.ListMountedAsync(image, folder, "mount.exfat-fuse"));
         await GeneratedVolumes.HoldAsync(4, output, async (random, _, folder) =>
-            await TryMakeAsync(random, folder["made.img"], folder["mnt"]) is { } recipe ? (recipe, await DifferencesAsync(folder["made.img"])) : null);
+            await TryMakeAsync(random, folder["made.img"], folder["mnt"]) is { } recipe ? (recipe, await DifferencesAsync(folder["made.img"], random, trial)) : null);
+        trial.Demand(output);
     }
 
     [Fact]
@@ -96,11 +99,11 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
     [Fact]
     public async Task No_bytes_make_it_fail_hang_or_take_much_memory()
     {
-        byte[] image = await MakeAsync();
+        byte[] image = await FuzzCorpus.VolumeAsync("exfat", () => MakeAsync());
         int fat = ReadInt32LittleEndian(image.AsSpan(0x50)) * 512;
         int heap = ReadInt32LittleEndian(image.AsSpan(0x58)) * 512;
         int root = heap + ((ReadInt32LittleEndian(image.AsSpan(0x60)) - 2) * 4096);
-        await AnalyserFuzz.RunAsync([new(image, [new Extent(0x40, 0x40), new Extent(11 * 512, 512), new Extent(fat, 64), new Extent(heap, 32), new Extent(root, 96)], Seal)], 32 << 20, output);
+        await AnalyserFuzz.RunAsync([new("exfat", image, [new Extent(0x40, 0x40), new Extent(11 * 512, 512), new Extent(fat, 64), new Extent(heap, 32), new Extent(root, 96)], Seal)], 32 << 20, output);
     }
 
     [Fact]
@@ -141,6 +144,16 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
             arguments.AddRange(["-b", $"{1 << random.Next(4, 10)}K"]);
         }
 
+        if (random.Next(3) == 0)
+        {
+            arguments.AddRange(["-L", "Grüße"]);
+        }
+
+        if (random.Next(4) == 0)
+        {
+            arguments.Add("--pack-bitmap");
+        }
+
         await Tool.RunAsync("truncate", "-s", length.ToString(CultureInfo.InvariantCulture), image);
         if ((await Tool.TryRunAsync("mkfs.exfat", [.. arguments, image])).ExitCode != 0)
         {
@@ -157,7 +170,7 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
         return $"mkfs.exfat {string.Join(' ', arguments)} ({length} bytes)";
     }
 
-    private static async Task<List<string>> DifferencesAsync(string image)
+    private static async Task<List<string>> DifferencesAsync(string image, Random random, RestoreTrial trial)
     {
         List<string> differences = [];
         VolumeAnalysis ours;
@@ -185,6 +198,7 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
             differences.Add($"dump.exfat counts {free} free clusters, we count {oursFree}");
         }
 
+        await trial.AddDifferencesAsync(image, ours.Used, random, differences);
         return differences;
     }
 

@@ -15,6 +15,11 @@ internal sealed record ExtRecipe
     /// <summary>Of the files it is filled with, which are deleted again.</summary>
     public required IReadOnlyList<int> Deleted { get; init; }
 
+    /// <summary>It is also mounted and worked in, where this kernel mounts it.</summary>
+    public required bool IsWorkedIn { get; init; }
+
+    public required int WorkSeed { get; init; }
+
     /// <summary>Bytes that resize2fs makes it; 0 for as it is.</summary>
     public required long ResizedTo { get; init; }
 
@@ -39,12 +44,14 @@ internal sealed record ExtRecipe
             Tail = random.Next(3) == 0 ? random.Next(1, 40) * 512 : 0,
             IsFilled = random.Next(3) > 0,
             Deleted = [.. Enumerable.Range(0, ExtMaker.Files).Where(_ => random.Next(3) == 0)],
+            IsWorkedIn = random.Next(2) == 0 && !features.Contains("mmp"), // a mount would wait for other machines to show themselves
+            WorkSeed = random.Next(),
             ResizedTo = random.Next(5) switch { 0 => length * random.Next(11, 40) / 10, 1 => length * random.Next(4, 10) / 10, _ => 0 } / 65536 * 65536,
         };
     }
 
     public override string ToString() =>
-        $"mke2fs {string.Join(' ', MakeArguments)} ({Length} + {Tail} bytes{(IsFilled ? $", filled, {Deleted.Count} files deleted again" : "")}, resized to {ResizedTo})";
+        $"mke2fs {string.Join(' ', MakeArguments)} ({Length} + {Tail} bytes{(IsFilled ? $", filled, {Deleted.Count} files deleted again" : "")}{(IsWorkedIn ? $", worked in {WorkSeed}" : "")}, resized to {ResizedTo})";
 
     private static long ChooseLength(Random random, int blockSize)
     {

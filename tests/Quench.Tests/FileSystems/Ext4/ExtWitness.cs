@@ -8,13 +8,16 @@ namespace Quench.Tests.FileSystems.Ext4;
 internal static partial class ExtWitness
 {
     /// <summary>Everything but the free blocks that dumpe2fs lists. With bigalloc it lists the first block of each free cluster.</summary>
-    public static async Task<UsedBlocks> AskDumpe2fsAsync(string image)
+    public static Task<UsedBlocks> AskDumpe2fsAsync(string image) => AskDumpe2fsAsync(image, new Extent(0, new FileInfo(image).Length));
+
+    /// <summary>The same of a partition of an image.</summary>
+    public static async Task<UsedBlocks> AskDumpe2fsAsync(string image, Extent part)
     {
-        string text = await Tool.RunAsync("dumpe2fs", image);
+        string text = await Tool.RunAsync("dumpe2fs", part.Offset == 0 ? image : $"{image}?offset={part.Offset}");
         int blockSize = int.Parse(BlockSize().Match(text).Groups[1].ValueSpan, CultureInfo.InvariantCulture);
         Match cluster = ClusterSize().Match(text);
         int unit = cluster.Success ? int.Parse(cluster.Groups[1].ValueSpan, CultureInfo.InvariantCulture) : blockSize;
-        UsedBlocks used = new(new FileInfo(image).Length, unit);
+        UsedBlocks used = new(part.Length, unit);
         used.Bits.SetRange(0, used.Bits.Length);
         int ratio = unit / blockSize;
         foreach (Match line in FreeBlocks().Matches(text))

@@ -12,11 +12,24 @@ namespace Quench.Tests.FileSystems.Fat;
 public sealed partial class FatTests(ITestOutputHelper output)
 {
     [Fact]
-    public async Task Generated_file_systems_are_mapped_as_partclone_and_fsck_map_them()
+    public async Task Generated_file_systems_are_mapped_as_partclone_and_fsck_map_them_and_are_whole_when_restored()
     {
-        Tool.Require("mkfs.fat", "fsck.fat", "partclone.fat", "mcopy", "mdel");
+        Tool.Require("mkfs.fat", "fsck.fat", "partclone.fat", "mcopy", "mdel", "fatresize");
+        Tool.RequireRoot();
+        RestoreTrial trial = new(image => RestoreTrial.AskAsync("fsck.fat", "-n", image), ListAsync);
         await GeneratedVolumes.HoldAsync(8, output, async (random, _, folder) =>
-            await TryMakeAsync(random, folder["made.img"], folder) is { } recipe ? (recipe, await DifferencesAsync(folder["made.img"])) : null);
+            await TryMakeAsync(random, folder["made.img"], folder) is { } recipe ? (recipe, await DifferencesAsync(folder["made.img"], random, trial)) : null);
+        trial.Demand(output);
+    }
+
+    /// <summary>What mtools takes out of it: this kernel may not mount it.</summary>
+    private static async Task<IReadOnlyList<string>> ListAsync(string image, string folder)
+    {
+        Directory.CreateDirectory(folder);
+        await Tool.TryRunAsync("env", "MTOOLS_SKIP_CHECK=1", "mcopy", "-s", "-n", "-Q", "-i", image, "::*", folder); // it fails where there is nothing
+        IReadOnlyList<string> listing = Restored.Listing(folder);
+        Directory.Delete(folder, recursive: true);
+        return listing;
     }
 
     [Theory]
@@ -121,10 +134,10 @@ public sealed partial class FatTests(ITestOutputHelper output)
         List<AnalyserFuzz.Subject> subjects = [];
         foreach (int bits in new[] { 12, 16, 32 })
         {
-            byte[] image = await MakeAsync(bits);
+            byte[] image = await FuzzCorpus.VolumeAsync($"fat{bits}", () => MakeSmallAsync(bits));
             int fat = FatOf(image);
             int copy = fat + FatLengthOf(image);
-            subjects.Add(new AnalyserFuzz.Subject(image, [new Extent(0, 96), new Extent(6 * 512, 96), new Extent(fat, 400), new Extent(copy, 400)], changed => Seal(changed, fat, copy, bits)));
+            subjects.Add(new AnalyserFuzz.Subject($"fat{bits}", image, [new Extent(0, 96), new Extent(6 * 512, 96), new Extent(fat, 400), new Extent(copy, 400)], changed => Seal(changed, fat, copy, bits)));
         }
 
         await AnalyserFuzz.RunAsync(subjects, 32 << 20, output);
@@ -161,11 +174,16 @@ public sealed partial class FatTests(ITestOutputHelper output)
         WriteUInt32LittleEndian(image.AsSpan(FatOf(image) + FatLengthOf(image) + at), value);
     }
 
-    private static async Task<byte[]> MakeAsync(int bits, params string[] arguments)
+    /// <summary>As few clusters as mkfs.fat lets it have: many of them take little time.</summary>
+    private static Task<byte[]> MakeSmallAsync(int bits) => MakeOfSizeAsync(bits switch { 12 => "256K", 16 => "3M", _ => "2M" }, bits, "-s", "1");
+
+    private static Task<byte[]> MakeAsync(int bits, params string[] arguments) => MakeOfSizeAsync(bits switch { 12 => "1M", 16 => "20M", _ => "36M" }, bits, arguments);
+
+    private static async Task<byte[]> MakeOfSizeAsync(string size, int bits, params string[] arguments)
     {
         Tool.Require("mkfs.fat", "truncate");
         using TempFolder folder = new();
-        await Tool.RunAsync("truncate", "-s", bits switch { 12 => "1M", 16 => "20M", _ => "36M" }, folder["made.img"]);
+        await Tool.RunAsync("truncate", "-s", size, folder["made.img"]);
         await Tool.RunAsync("mkfs.fat", ["-F", bits.ToString(CultureInfo.InvariantCulture), .. arguments, folder["made.img"]]);
         return await File.ReadAllBytesAsync(folder["made.img"]);
     }
@@ -189,15 +207,59 @@ public sealed partial class FatTests(ITestOutputHelper output)
             return null;
         }
 
-        string content = Directory.CreateDirectory(folder["content"]).FullName;
-        FileWork.Do(content, random, length);
-        string[] entries = Directory.GetDirectories(content);
-        await Tool.TryRunAsync("env", ["MTOOLS_SKIP_CHECK=1", "mcopy", "-s", "-i", image, .. entries, "::"]); // a full one is as good
-        await Tool.TryRunAsync("env", "MTOOLS_SKIP_CHECK=1", "mdel", "-i", image, "::folder1/file1", "::folder2/*");
+        await FillAsync(random, image, folder, length);
+        string resized = bits == 12 ? "" : await ResizeAsync(random, image, length);
         int tail = random.Next(3) == 0 ? random.Next(1, 40) * 512 : 0;
         await using FileStream grown = File.OpenWrite(image);
-        grown.SetLength(length + tail);
-        return $"mkfs.fat {string.Join(' ', arguments)} ({length} + {tail} bytes)";
+        grown.SetLength(grown.Length + tail);
+        return $"mkfs.fat {string.Join(' ', arguments)} ({length} + {tail} bytes{resized})";
+    }
+
+    /// <summary>Puts files in, takes some out, and puts others into the holes; fsck.fat then takes what did not fit.</summary>
+    private static async Task FillAsync(Random random, string image, TempFolder folder, long length)
+    {
+        foreach (string name in (string[])["content", "later"])
+        {
+            string content = Directory.CreateDirectory(folder[name]).FullName;
+            FileWork.Do(content, random, name == "later" ? length / 2 : length);
+            await Tool.TryRunAsync("env", ["MTOOLS_SKIP_CHECK=1", "mcopy", "-s", "-D", "s", "-i", image, .. Directory.GetFileSystemEntries(content).Order(StringComparer.Ordinal), "::"]); // a full one is as good
+            await Tool.TryRunAsync("env", "MTOOLS_SKIP_CHECK=1", "mdel", "-i", image, "::folder1/file1", "::folder2/*", "::a folder with a name that is rather long/turns/in turns 1");
+            Directory.Delete(content, recursive: true);
+        }
+
+        await Tool.TryRunAsync("fsck.fat", "-a", image);
+    }
+
+    /// <summary>Makes it shorter or longer now and then, where fatresize does.</summary>
+    private static async Task<string> ResizeAsync(Random random, string image, long length)
+    {
+        long wanted = random.Next(4) switch { 0 => length * random.Next(5, 10) / 10, 1 => length * random.Next(11, 20) / 10, _ => 0 } / 65536 * 65536;
+        if (wanted == 0)
+        {
+            return "";
+        }
+
+        await Tool.RunAsync("truncate", "-s", $">{wanted}", image);
+        string before = image + ".before";
+        await Tool.RunAsync("cp", "--sparse=always", image, before);
+        string loop = (await Tool.RunAsync("losetup", "-f", "--show", image)).Trim();
+        int code;
+        try
+        {
+            code = (await Tool.TryRunAsync("fatresize", "-f", "-q", "-n", "1", "-s", $"{wanted}", loop)).ExitCode;
+        }
+        finally
+        {
+            await Tool.RunAsync("losetup", "-d", loop);
+        }
+
+        if (code == 0 && (await Tool.TryRunAsync("fsck.fat", "-n", image)).ExitCode == 0)
+        {
+            return $", resized to {wanted}";
+        }
+
+        await Tool.RunAsync("cp", "--sparse=always", before, image);
+        return "";
     }
 
     private static void AddSometimes(Random random, List<string> arguments, int oneIn, params ReadOnlySpan<string> added)
@@ -208,7 +270,7 @@ public sealed partial class FatTests(ITestOutputHelper output)
         }
     }
 
-    private static async Task<List<string>> DifferencesAsync(string image)
+    private static async Task<List<string>> DifferencesAsync(string image, Random random, RestoreTrial trial)
     {
         List<string> differences = [];
         await using TestVolume volume = TestVolume.OverFile(image);
@@ -232,6 +294,7 @@ public sealed partial class FatTests(ITestOutputHelper output)
             differences.Add($"fsck.fat counts {free} free clusters, we count {oursFree}");
         }
 
+        await trial.AddDifferencesAsync(image, ours.Used, random, differences);
         return differences;
     }
 

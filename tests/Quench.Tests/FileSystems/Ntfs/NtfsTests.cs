@@ -16,12 +16,38 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
     private const int Record = 1024;
 
     [Fact]
-    public async Task Generated_file_systems_are_mapped_as_partclone_and_ntfsinfo_map_them()
+    public async Task Generated_file_systems_are_mapped_as_partclone_and_ntfsinfo_map_them_and_are_whole_when_restored()
     {
         Tool.Require("mkntfs", "ntfsinfo", "partclone.ntfs", "ntfs-3g", "ntfsresize", "ntfsfix");
         Tool.RequireRoot();
+        RestoreTrial trial = new(CheckAsync, ListAsync);
         await GeneratedVolumes.HoldAsync(4, output, async (random, _, folder) =>
-            await TryMakeAsync(random, folder["made.img"], folder["mnt"]) is { } recipe ? (recipe, await DifferencesAsync(folder["made.img"])) : null);
+            await TryMakeAsync(random, folder["made.img"], folder["mnt"]) is { } recipe ? (recipe, await DifferencesAsync(folder["made.img"], random, trial)) : null);
+        trial.Demand(output);
+    }
+
+    private static async Task<IReadOnlyList<string>> ListAsync(string image, string folder) =>
+        await RestoreTrial.ListMountedAsync(image, folder, "ntfs-3g", sectorSize: ReadUInt16LittleEndian((await BootSectorAsync(image)).AsSpan(0x0B)));
+
+    /// <summary>
+    /// ntfsresize counts every file's clusters against the bitmap before it would do anything. ntfsfix looks at the boot sectors and the start of the file table; of a file it knows sectors of
+    /// 512 bytes only, and it looks for the copy of the boot sector at the file's end.
+    /// </summary>
+    private static async Task<string?> CheckAsync(string image)
+    {
+        byte[] boot = await BootSectorAsync(image);
+        bool endsWithCopy = ReadUInt16LittleEndian(boot.AsSpan(0x0B)) == 512 && (ReadInt64LittleEndian(boot.AsSpan(0x28)) + 1) * 512 == new FileInfo(image).Length;
+        string? wrong = endsWithCopy ? await RestoreTrial.AskAsync("ntfsfix", "-n", image) : null;
+        wrong ??= await RestoreTrial.AskAsync("ntfsresize", "--info", "-f", "--no-progress-bar", image);
+        return wrong?.Contains("ERROR: Volume is full.", StringComparison.Ordinal) ?? false ? null : wrong; // it has counted, and could not make it smaller
+    }
+
+    private static async Task<byte[]> BootSectorAsync(string image)
+    {
+        byte[] boot = new byte[512];
+        await using FileStream file = File.OpenRead(image);
+        await file.ReadExactlyAsync(boot);
+        return boot;
     }
 
     [Fact]
@@ -126,10 +152,10 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
     [Fact]
     public async Task No_bytes_make_it_fail_hang_or_take_much_memory()
     {
-        byte[] image = await MakeAsync();
+        byte[] image = await FuzzCorpus.VolumeAsync("ntfs", () => MakeAsync());
         int mirror = MirrorOf(image);
         Extent[] metadata = [new(0, 96), new(Table, 4 * Record), new(mirror, 4 * Record), new(Table + (6 * Record), 512), new(Table + (8 * Record), 512), new(image.Length - 512, 96)];
-        await AnalyserFuzz.RunAsync([new(image, metadata, changed => Seal(changed, mirror))], 32 << 20, output);
+        await AnalyserFuzz.RunAsync([new("ntfs", image, metadata, changed => Seal(changed, mirror))], 32 << 20, output);
     }
 
     [Fact]
@@ -194,9 +220,8 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
             return null;
         }
 
-        if (sector == 512)
+        await using (LoopMount mount = await LoopMount.MountAsync(image, mountPoint, "ntfs-3g", sectorSize: sector))
         {
-            await using LoopMount mount = await LoopMount.MountAsync(image, mountPoint, "ntfs-3g");
             FileWork.Do(mount.Folder, random, length);
         }
 
@@ -240,7 +265,7 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
         await file.WriteAsync(boot);
     }
 
-    private static async Task<List<string>> DifferencesAsync(string image)
+    private static async Task<List<string>> DifferencesAsync(string image, Random random, RestoreTrial trial)
     {
         List<string> differences = [];
         VolumeAnalysis ours;
@@ -266,6 +291,7 @@ public sealed partial class NtfsTests(ITestOutputHelper output)
             differences.Add($"ntfsinfo counts {free} free clusters, we count {oursFree}");
         }
 
+        await trial.AddDifferencesAsync(image, ours.Used, random, differences);
         return differences;
     }
 

@@ -120,21 +120,24 @@ internal sealed record DiskRecipe(bool IsGpt, long Length, int SectorSize, strin
         }
     }
 
-    /// <summary>Demands that sgdisk and sfdisk find nothing wrong with a disk.</summary>
+    /// <summary>What sgdisk and sfdisk find wrong with a disk; null for nothing.</summary>
+    public Task<string?> FindProblemAsync(string path) => WithDeviceAsync(path, async device =>
+    {
+        (int code, string output, string error) = await Tool.TryRunAsync("sfdisk", "--verify", device);
+        if (code != 0)
+        {
+            return $"sfdisk --verify: {output}{error}";
+        }
+
+        string said = IsGpt ? await Tool.RunAsync("sgdisk", "-v", device) : "No problems found";
+        return said.Contains("No problems found", StringComparison.Ordinal) ? null : $"sgdisk -v: {said}";
+    });
+
+    /// <summary>Demands that they find nothing.</summary>
     public async Task DemandValidAsync(string path)
     {
-        await WithDeviceAsync(path, async device =>
-        {
-            (int code, string output, string error) = await Tool.TryRunAsync("sfdisk", "--verify", device);
-            Assert.True(code == 0, $"sfdisk --verify: {output}{error}\n{Script}");
-            if (IsGpt)
-            {
-                string said = await Tool.RunAsync("sgdisk", "-v", device);
-                Assert.True(said.Contains("No problems found", StringComparison.Ordinal), $"sgdisk -v: {said}\n{Script}");
-            }
-
-            return code;
-        });
+        string? problem = await FindProblemAsync(path);
+        Assert.True(problem is null, $"{problem}\n{Script}");
     }
 
     private static string Line(string number, long start, long size, string type, string name, string id, bool isActive) =>

@@ -167,16 +167,15 @@ public sealed class TableDoubtTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public async Task Whatever_the_bytes_it_answers_soon_and_with_little_memory()
+    public async Task Whatever_the_bytes_of_a_gpt_it_answers_soon_and_with_little_memory()
     {
         byte[] gpt = TestDisk.Gpt();
-        byte[] mbr = TestDisk.Mbr();
-        await AnalyserFuzz.RunAsync(
-            [
-                new AnalyserFuzz.Subject(gpt, [new Extent(440, 72), new Extent(Sector, 96), new Extent(2 * Sector, 512), new Extent(gpt.Length - Sector, 96), new Extent(gpt.Length - (33 * Sector), 512)], TestDisk.SealGpt),
-                new AnalyserFuzz.Subject(mbr, [new Extent(440, 72), new Extent((2 * MiB) + 440, 72), new Extent((4 * MiB) + 440, 72)], _ => { }),
-            ],
-            24 << 20,
-            output);
+        Extent[] metadata = [new(440, 72), new(Sector, 96), new(2 * Sector, 512), new(gpt.Length - Sector, 96), new(gpt.Length - (33 * Sector), 512)];
+        await AnalyserFuzz.RunAsync([new AnalyserFuzz.Subject("gpt", gpt, metadata, TestDisk.SealGpt)], 24 << 20, output);
     }
+
+    [Fact]
+    public async Task Whatever_the_bytes_of_a_boot_record_it_answers_soon_and_with_little_memory() =>
+        await AnalyserFuzz.RunAsync(
+            [new AnalyserFuzz.Subject("mbr", TestDisk.Mbr(), [new Extent(440, 72), new Extent((2 * MiB) + 440, 72), new Extent((4 * MiB) + 440, 72)], _ => { })], 24 << 20, output);
 }

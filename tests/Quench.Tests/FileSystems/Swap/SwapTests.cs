@@ -24,6 +24,30 @@ public sealed class SwapTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Generated_ones_are_mapped_as_their_header_says_and_take_pages_when_restored()
+    {
+        Tool.Require("mkswap", "swaplabel", "swapon", "swapoff", "losetup");
+        Tool.RequireRoot();
+        RestoreTrial trial = new(SwapOnAsync, async (image, _) => [.. (await Tool.RunAsync("swaplabel", image)).Split('\n', StringSplitOptions.RemoveEmptyEntries)]);
+        await GeneratedVolumes.HoldAsync(4, output, async (random, _, folder) =>
+        {
+            string image = folder["made.img"];
+            int page = random.GetItems([4096, 4096, 4096, 8192, 16384, 65536], 1)[0];
+            long length = Math.Max(11L * page, random.Next(3000) * 4096L) + (random.Next(2) * 4096);
+            byte[] old = new byte[random.Next(1 << 20)]; // what it held before, or of what swapped
+            random.NextBytes(old);
+            await File.WriteAllBytesAsync(image, old.AsMemory(0, (int)Math.Min(old.Length, length)), TestContext.Current.CancellationToken);
+            await Tool.RunAsync("truncate", "-s", $"{length}", image);
+            string[] arguments = ["-q", "-f", "-p", $"{page}", .. random.Next(2) == 0 ? (IEnumerable<string>)["-L", $"name {random.Next(1000)}"] : []];
+            await Tool.RunAsync("mkswap", [.. arguments, image]);
+            int tail = random.Next(3) == 0 ? random.Next(1, 100) * 512 : 0;
+            await Tool.RunAsync("truncate", "-s", $"+{tail}", image);
+            return ($"mkswap {string.Join(' ', arguments)} ({length} + {tail} bytes)", await DifferencesAsync(image, page, length / page * page, random, trial));
+        });
+        trial.Demand(output);
+    }
+
+    [Fact]
     public async Task A_header_of_the_other_byte_order_is_read_too()
     {
         byte[] image = await MakeAsync(4096);
@@ -57,7 +81,50 @@ public sealed class SwapTests(ITestOutputHelper output)
 
     [Fact]
     public async Task No_bytes_make_it_fail_hang_or_take_much_memory() =>
-        await AnalyserFuzz.RunAsync([new(await MakeAsync(4096), [new Extent(1024, 64), new Extent(4080, 16)], _ => { })], 1 << 20, output);
+        await AnalyserFuzz.RunAsync([new("swap", await FuzzCorpus.VolumeAsync("swap", () => MakeAsync(4096)), [new Extent(1024, 64), new Extent(4080, 16)], _ => { })], 1 << 20, output);
+
+    /// <summary>Only the first page may be in use, and what lies behind the last whole one.</summary>
+    private static async Task<List<string>> DifferencesAsync(string image, int page, long end, Random random, RestoreTrial trial)
+    {
+        await using TestVolume volume = TestVolume.OverFile(image);
+        VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, TestContext.Current.CancellationToken);
+        if (ours.Doubt is not null)
+        {
+            return [$"not mapped: {ours.Doubt}"];
+        }
+
+        UsedBlocks expected = new(volume.Geometry.Length, 512);
+        expected.Add(new Extent(0, page));
+        expected.Add(Extent.FromTo(end, volume.Geometry.Length));
+        List<string> differences = MapComparison.Compare(ours.Used.InBlocksOf(512), expected) is { } difference ? [difference] : [];
+        await trial.AddDifferencesAsync(image, ours.Used, random, differences);
+        return differences;
+    }
+
+    /// <summary>Whether this kernel swaps to it; of pages that are not its own it does not, and of those only the header is asked.</summary>
+    private static async Task<string?> SwapOnAsync(string image)
+    {
+        byte[] header = new byte[8192];
+        await using (FileStream file = File.OpenRead(image))
+        {
+            await file.ReadExactlyAsync(header);
+        }
+
+        if (!header.AsSpan(Environment.SystemPageSize - 10, 10).SequenceEqual("SWAPSPACE2"u8))
+        {
+            return await RestoreTrial.AskAsync("swaplabel", image);
+        }
+
+        string loop = (await Tool.RunAsync("losetup", "-f", "--show", image)).Trim();
+        try
+        {
+            return await RestoreTrial.AskAsync("swapon", "-p", "0", loop) ?? await RestoreTrial.AskAsync("swapoff", loop);
+        }
+        finally
+        {
+            await Tool.RunAsync("losetup", "-d", loop);
+        }
+    }
 
     private static async Task<byte[]> MakeAsync(int page)
     {

@@ -113,20 +113,72 @@ public sealed class XfsDoubtTests(ITestOutputHelper output)
         Assert.Null((await AnalyseAsync(unwritten)).Doubt);
     }
 
+    [Theory]
+    [InlineData(0x140, 0xFFFF_FFFFu)]
+    [InlineData(0x140, 0xFFFF_8001u)]
+    [InlineData(0x0C, 0xFFFF_FFFFu)]
+    public async Task A_record_of_an_impossible_size_puts_everything_in_use(int field, uint value)
+    {
+        byte[] image = await MakeAsync();
+        (int start, int length) = LogOf(image);
+        foreach (int record in RecordsOf(image, start, length))
+        {
+            WriteUInt32BigEndian(image.AsSpan(record + field), value);
+        }
+
+        await ExpectDoubtAsync(image, "the XFS log ends with no record");
+    }
+
     [Fact]
     public async Task No_bytes_make_it_fail_hang_or_take_much_memory()
     {
-        byte[] image = await MakeAsync();
-        byte[] old = await MakeAsync("-m", "crc=0");
-        (int log, _) = LogOf(image);
-        (int oldLog, _) = LogOf(old);
-        Extent[] heads = [new(0, 264), new(Sector, 224), new(2 * Sector, 400), new(3 * Sector, 64), new(Block, 128)];
-        AnalyserFuzz.Subject[] subjects =
-        [
-            new(image, [.. heads, new(log, 1024)], SealAll),
-            new(old, [.. heads, new(oldLog, 1024)], _ => { }),
-        ];
-        await AnalyserFuzz.RunAsync(subjects, 32 << 20, output);
+        byte[] image = await FuzzCorpus.VolumeAsync("xfs", () => MakeAsync());
+        byte[] old = await FuzzCorpus.VolumeAsync("xfs-4", () => MakeAsync("-m", "crc=0"));
+        await AnalyserFuzz.RunAsync([SubjectOf("xfs", image, SealAll), SubjectOf("xfs-4", old, _ => { })], 32 << 20, output);
+    }
+
+    [Fact]
+    public async Task No_log_of_a_frozen_one_makes_it_fail_hang_or_take_much_memory() =>
+        await AnalyserFuzz.RunAsync([SubjectOf("xfs-frozen", await FuzzCorpus.VolumeAsync("xfs-frozen", MakeFrozenAsync), SealAll)], 32 << 20, output);
+
+    /// <summary>The heads of the first group, a tree's block, and of the log each record: its header and the start of its data.</summary>
+    private static AnalyserFuzz.Subject SubjectOf(string name, byte[] image, Action<byte[]> seal)
+    {
+        (int log, int length) = LogOf(image);
+        List<Extent> metadata = [new(0, 264), new(Sector, 224), new(2 * Sector, 400), new(3 * Sector, 64), new(Block, 128), new(log, 1024)];
+        metadata.AddRange(RecordsOf(image, log, length).Select(record => new Extent(record, 1024)));
+        int[] records = [.. RecordsOf(image, log, length)];
+        return new AnalyserFuzz.Subject(name, image, metadata, changed =>
+        {
+            seal(changed);
+            foreach (int record in records)
+            {
+                changed.AsSpan(record + 0x20, 4).Clear(); // the checksum of a record that a tool wrote
+            }
+        });
+    }
+
+    private static IEnumerable<int> RecordsOf(byte[] image, int log, int length)
+    {
+        for (int at = log; at < log + length; at += Sector)
+        {
+            if (ReadUInt32BigEndian(image.AsSpan(at)) == 0xFEEDBABE)
+            {
+                yield return at;
+            }
+        }
+    }
+
+    /// <summary>What is on the disk while one is frozen: its log ends with changes of the superblock's counters.</summary>
+    private static async Task<byte[]> MakeFrozenAsync()
+    {
+        Tool.RequireRoot();
+        using TempFolder folder = new();
+        await File.WriteAllBytesAsync(folder["live.img"], await MakeAsync());
+        await using LoopMount mount = await LoopMount.MountAsync(folder["live.img"], folder["mnt"]);
+        await File.WriteAllTextAsync(Path.Combine(mount.Folder, "a file"), "some text");
+        await mount.WhileFrozenAsync(() => Tool.RunAsync("cp", "--sparse=always", folder["live.img"], folder["frozen.img"]));
+        return await File.ReadAllBytesAsync(folder["frozen.img"]);
     }
 
     [Fact]

@@ -4,19 +4,33 @@ using Xunit;
 
 namespace Quench.Tests.FileSystems.Xfs;
 
-/// <summary>Our maps beside those of xfs_db, partclone and the kernel, block for block.</summary>
+/// <summary>Our maps beside those of xfs_db, partclone and the kernel, block for block; and what is restored by them before xfs_repair and the kernel.</summary>
 public sealed class XfsWitnessTests(ITestOutputHelper output)
 {
     [Fact]
-    public async Task Generated_file_systems_are_mapped_as_xfs_db_and_partclone_map_them()
+    public async Task Generated_file_systems_are_mapped_as_xfs_db_and_partclone_map_them_and_are_whole_when_restored()
     {
-        Tool.Require("mkfs.xfs", "xfs_db", "partclone.xfs");
+        Tool.Require("mkfs.xfs", "xfs_db", "partclone.xfs", "xfs_repair");
         Tool.RequireRoot();
+        RestoreTrial trial = new(image => RestoreTrial.AskAsync("xfs_repair", "-n", "-f", "-o", "force_geometry", image), ListAsync);
         await GeneratedVolumes.HoldAsync(6, output, async (random, number, folder) =>
         {
             XfsRecipe recipe = XfsRecipe.From(random);
-            return await XfsMaker.TryMakeAsync(recipe, folder["made.img"]) ? ($"{recipe}", await DifferencesAsync(folder["made.img"], number % 4 == 0)) : null;
+            return await XfsMaker.TryMakeAsync(recipe, folder["made.img"]) ? ($"{recipe}", await DifferencesAsync(folder["made.img"], number, trial)) : null;
         });
+        trial.Demand(output);
+    }
+
+    private static async Task<IReadOnlyList<string>> ListAsync(string image, string folder)
+    {
+        byte[] superblock = new byte[512];
+        await using (FileStream file = File.OpenRead(image))
+        {
+            await file.ReadExactlyAsync(superblock);
+        }
+
+        bool isVersion4 = (superblock[0x65] & 15) == 4;
+        return isVersion4 ? await XfsMaker.ListUnmountedAsync(image) : await RestoreTrial.ListMountedAsync(image, folder);
     }
 
     [Fact]
@@ -62,10 +76,10 @@ public sealed class XfsWitnessTests(ITestOutputHelper output)
 
     private static Task<string> CopyAsync(TempFolder folder, string name) => Tool.RunAsync("cp", "--sparse=always", folder["live.img"], folder[name]);
 
-    private static async Task<List<string>> DifferencesAsync(string image, bool largeSectors)
+    private static async Task<List<string>> DifferencesAsync(string image, int number, RestoreTrial trial)
     {
         List<string> differences = [];
-        VolumeAnalysis ours = await AnalyseAsync(image, VolumeCondition.AtRest, largeSectors && new FileInfo(image).Length % 4096 == 0 ? 4096 : 512);
+        VolumeAnalysis ours = await AnalyseAsync(image, VolumeCondition.AtRest, number % 4 == 0 && new FileInfo(image).Length % 4096 == 0 ? 4096 : 512);
         if (ours.Doubt is not null || ours.FileSystem?.State != FileSystemState.Clean)
         {
             return [$"not mapped: {ours.Doubt} ({ours.FileSystem})"];
@@ -73,6 +87,7 @@ public sealed class XfsWitnessTests(ITestOutputHelper output)
 
         Add(differences, "xfs_db", MapComparison.Compare(ours.Used, await XfsWitness.AskXfsDbAsync(image)));
         Add(differences, "partclone", MapComparison.Compare(ours.Used, await Partclone.AskAsync("partclone.xfs", image, ours.FileSystem.BlockSize)));
+        await trial.AddDifferencesAsync(image, ours.Used, new Random(number), differences);
         return differences;
     }
 

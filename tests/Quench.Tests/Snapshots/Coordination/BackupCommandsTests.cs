@@ -91,7 +91,7 @@ public sealed class BackupCommandsTests : IDisposable
     public async Task A_flood_is_read_to_its_end_and_kept_up_to_64_KiB()
     {
         string program = Script("flood", "head -c 20000000 /dev/zero | tr '\\0' 'x'");
-        await using ProgramProcess process = ProgramProcess.Start(program, new Dictionary<string, string>(), TimeProvider.System);
+        await using ProgramProcess process = ProgramProcess.Start(program, [], new Dictionary<string, string>(), TimeProvider.System);
         ProgramEnd end = await process.WaitAsync(Token);
         Assert.Equal((0, ProgramProcess.MostOutput), (end.ExitCode, end.Output.Length));
     }

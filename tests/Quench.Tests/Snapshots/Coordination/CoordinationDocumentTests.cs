@@ -2,6 +2,7 @@ using System.Xml;
 using System.Xml.Schema;
 using Quench.Snapshots.Coordination;
 using Quench.Snapshots.Coordination.Documents;
+using Quench.Snapshots.Coordination.Restoring;
 using Quench.Tests.Architecture;
 using Xunit;
 
@@ -21,6 +22,45 @@ public sealed class CoordinationDocumentTests
         (Guid instance, WriterDocument document) = Assert.Single(BackupComponentsDocument.ReadDocuments(components));
         Assert.Equal((reports[0].Identity.InstanceId, new WriterDocument("label", "/data/label", "START <WAL> & more\n")), (instance, document));
         Assert.Contains("put it &lt;back&gt; &amp; start \uFFFD it", metadata, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_a_restore_must_know_of_a_component_is_read_back_as_it_was_written()
+    {
+        (IReadOnlyList<WriterReport> reports, _) = await ReportAsync();
+        ComponentPlace place = new(["root"], true) { Folders = [new FolderPlace("/data", "root", 1L << 40, "/sub/data & more")] };
+        string components = BackupComponentsDocument.Write(
+            Guid.NewGuid(), [("root", "/dev/sda", "application")], reports, index => [new BackedUpComponent("data", "application", place)]);
+        Validate(components, "backup-components.xsd", BackupComponentsDocument.Namespace);
+        (Guid instance, BackedUpComponent component) = Assert.Single(BackupComponentsDocument.ReadComponents(components));
+        Assert.Equal((reports[0].Identity.InstanceId, "data", "application", true), (instance, component.Name, component.Grade, component.Place.IsWhole));
+        Assert.Equal(place.Folders, component.Place.Folders);
+
+        (WriterIdentity identity, WriterMetadata metadata) = Assert.Single(WriterMetadataDocument.Read(WriterMetadataDocument.Write(reports)));
+        Assert.Equal(reports[0].Identity, identity);
+        WriterComponent written = Assert.Single(reports[0].Metadata!.Components);
+        WriterComponent read = Assert.Single(metadata.Components);
+        Assert.Equal((written.Name, written.Caption, written.Kind, written.Restore), (read.Name, read.Caption, read.Kind, read.Restore));
+        Assert.Equal(written.Files, read.Files);
+        Assert.Equal(written.Excluded, read.Excluded);
+        RestorableComponent whole = Assert.Single(RestorableComponent.Read(WriterMetadataDocument.Write(reports), components));
+        Assert.True(whole.IsMeantBy("ONE") && whole.IsMeantBy("one/data") && !whole.IsMeantBy("one/other"));
+        Assert.Equal("label", Assert.Single(whole.Documents).Name);
+    }
+
+    [Fact]
+    public void An_older_document_that_does_not_say_where_files_lie_is_still_read()
+    {
+        const string Older = """
+            <backup-components set="0d8a7a39-1a0c-4a57-9d0b-2a8f3f1f6c01" xmlns="urn:quench:backup-components:1">
+              <writer id="0d8a7a39-1a0c-4a57-9d0b-2a8f3f1f6c01" instance="0d8a7a39-1a0c-4a57-9d0b-2a8f3f1f6c02" name="Test" state="5" error="0x00000000" consistent="true">
+                <component name="files" grade="application" volumes="root more" whole="true" />
+              </writer>
+            </backup-components>
+            """;
+        (_, BackedUpComponent component) = Assert.Single(BackupComponentsDocument.ReadComponents(Older));
+        Assert.Equal(["root", "more"], component.Place.Volumes);
+        Assert.Empty(component.Place.Folders);
     }
 
     [Theory]
