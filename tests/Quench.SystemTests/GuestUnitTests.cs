@@ -63,12 +63,16 @@ public sealed class GuestUnitTests : IDisposable
         }
         stands_still() { local n=$(count); sleep 1; [ "$(count)" = "$n" ]; }
 
-        # The application: two processes that write without a pause, and keep what is older than the newest in memory.
+        # The application: two processes that write again and again, and keep what is older than the newest in memory.
         mkdir -p /run/systemd/system
         cat >/run/app <<'APP'
         #!/bin/bash
         trap 'exit 0' TERM
-        for ((n = $(cat /var/lib/app/n 2>/dev/null || echo 0); ; n++)); do echo $n >/var/lib/app/new; mv /var/lib/app/new /var/lib/app/n; done
+        exec 8<> <(:)
+        for ((n = $(cat /var/lib/app/n 2>/dev/null || echo 0); ; n++)); do
+            echo $n >/var/lib/app/new; mv /var/lib/app/new /var/lib/app/n
+            read -rt 0.02 <&8 # an emulated processor has others to serve too
+        done
         APP
         printf '[Service]\nStateDirectory=app\nExecStart=/bin/bash /run/app\n' >/run/systemd/system/app.service
         systemctl daemon-reload

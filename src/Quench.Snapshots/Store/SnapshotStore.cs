@@ -88,6 +88,8 @@ internal sealed class SnapshotStore : IDisposable
                 Complete(batch, trouble);
                 step = NextUnsynchronized(batch);
             }
+
+            waited = range.Length > SpillSettings.LongestWrite ? TimeSpan.Zero : waited;
         }
 
         lock (_gate)
@@ -304,7 +306,7 @@ internal sealed class SnapshotStore : IDisposable
                 return DropReason.None;
             }
 
-            _report(new IOException($"the store's disk took nothing for {_limits.Budget.TotalMilliseconds:0} ms, and {ByteSize.Format(_limits.RingBytes)} wait to be written to it"));
+            _report(new IOException($"a write had waited {_limits.Budget.TotalMilliseconds:0} ms for the store's disk, and {ByteSize.Format(_limits.RingBytes)} wait to be written to it"));
             return DropReason.TooSlow;
         }
 #pragma warning disable CA1031 // whatever goes wrong with an old block, the write goes on: the snapshots that need it are dropped and say so

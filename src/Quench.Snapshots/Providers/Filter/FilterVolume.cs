@@ -67,10 +67,11 @@ internal sealed class FilterVolume : IFuseFile
     /// <inheritdoc/>
     public void Write(long offset, ReadOnlySpan<byte> source)
     {
-        WriteOperation write = Admit(new Extent(offset, source.Length));
+        Extent range = new(offset, source.Length);
+        WriteOperation write = Admit(ref range);
         try
         {
-            _tracker?.BeforeWrite(new Extent(offset, source.Length)); // after the gate: so no write is between its mark and its landing at an instant
+            _tracker?.BeforeWrite(range); // after the gate: so no write is between its mark and its landing at an instant
             _origin.Write(offset, source);
         }
         finally
@@ -92,15 +93,21 @@ internal sealed class FilterVolume : IFuseFile
             throw new LinuxErrorException(Errno.EOPNOTSUPP, "make a hole in", _origin.Path);
         }
 
-        WriteOperation write = Admit(range);
-        try
+        for (long done = 0; done < range.Length;)
         {
-            _tracker?.BeforeWrite(range);
-            _origin.Zero(range);
-        }
-        finally
-        {
-            End(write);
+            Extent step = Extent.FromTo(range.Offset + done, range.End);
+            WriteOperation write = Admit(ref step);
+            try
+            {
+                _tracker?.BeforeWrite(step);
+                _origin.Zero(step);
+            }
+            finally
+            {
+                End(write);
+            }
+
+            done += step.Length;
         }
     }
 
@@ -354,7 +361,8 @@ internal sealed class FilterVolume : IFuseFile
     }
 
     /// <summary>Takes a write through the gate and through its saves, up to the point where it may land.</summary>
-    private WriteOperation Admit(Extent range)
+    /// <param name="range">What is to be written; cut to what was let in, when a snapshot would have to wait for more than a write with data ever brings.</param>
+    private WriteOperation Admit(ref Extent range)
     {
         WriteOperation write;
         WriteStep step;
@@ -363,6 +371,7 @@ internal sealed class FilterVolume : IFuseFile
         lock (_gate)
         {
             CountUnsynchronized(1);
+            range = _snapshot is null ? range : new Extent(range.Offset, Math.Min(range.Length, SpillSettings.LongestWrite));
             write = _engine.BeginWrite(range);
             step = NextUnsynchronized(write, ref waits);
             keeper = _snapshot;

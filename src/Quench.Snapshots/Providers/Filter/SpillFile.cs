@@ -211,7 +211,7 @@ internal sealed partial class SpillFile : IDisposable
                 TimeSpan left = _settings.Budget - waited;
                 if (left < TimeSpan.FromMilliseconds(1))
                 {
-                    trouble = $"the spill file took nothing for {_settings.Budget.TotalMilliseconds:0} ms, and {ByteSize.Format(_settings.RingBytes)} wait to be written to it";
+                    trouble = $"a write had waited {_settings.Budget.TotalMilliseconds:0} ms for the spill file, and {ByteSize.Format(_settings.RingBytes)} wait to be written to it";
                     GiveUpUnsynchronized(trouble);
                     break;
                 }

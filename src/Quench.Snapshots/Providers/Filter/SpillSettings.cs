@@ -1,10 +1,15 @@
+using Quench.Exports.Fuse;
+
 namespace Quench.Snapshots.Providers.Filter;
 
 /// <summary>What a spill file may cost and how long it may take.</summary>
 internal sealed record SpillSettings
 {
-    /// <summary>How long the writes of production wait for the spill file, each at most, before the snapshot pays.</summary>
+    /// <summary>How long the writes of production wait for the spill file, each at most, before the snapshot pays. What is longer than <see cref="LongestWrite"/> has it for each step of that size.</summary>
     internal static readonly TimeSpan SaveWaitLimit = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>No write with data is longer; what is longer is a zeroing or a discard, which may be of the whole volume.</summary>
+    internal const long LongestWrite = FuseSession.MaxTransfer;
 
     /// <summary>The longest that a saved block may take into its place, or out of it again.</summary>
     internal static readonly TimeSpan LongestHandling = TimeSpan.FromSeconds(10);

@@ -4,13 +4,14 @@ using Xunit;
 
 namespace Quench.Tests.Snapshots.Filter;
 
-/// <summary>Stands between the threads of a spill file, or of a store, and the kernel: answers one kind of call with an error, or not at all until it is let.</summary>
+/// <summary>Stands between the threads of a spill file, or of a store, and the kernel: answers one kind of call late, with an error, or not at all until it is let.</summary>
 internal sealed class SaverTrouble : IIoFaults, IDisposable
 {
     private readonly IoCall _call;
     private readonly ManualResetEventSlim _open = new(initialState: true);
     private readonly ManualResetEventSlim _hasCaller = new();
     private volatile int _error;
+    private volatile int _late; // milliseconds
 
     private SaverTrouble(IoCall call) => _call = call;
 
@@ -26,6 +27,9 @@ internal sealed class SaverTrouble : IIoFaults, IDisposable
 
     internal void Let() => _open.Set();
 
+    /// <summary>A disk that works and is slow.</summary>
+    internal void Slow(TimeSpan each) => _late = (int)each.TotalMilliseconds;
+
     internal void Fail(Errno error) => _error = (int)error;
 
     internal void WaitForCaller() => Assert.True(_hasCaller.Wait(TimeSpan.FromSeconds(20)));
@@ -38,6 +42,12 @@ internal sealed class SaverTrouble : IIoFaults, IDisposable
             {
                 _hasCaller.Set();
                 _open.Wait();
+            }
+
+            if (_late > 0)
+            {
+                using ManualResetEventSlim never = new();
+                never.Wait(_late);
             }
 
             return _error == 0 ? null : _error;

@@ -92,7 +92,7 @@ public sealed class SpillFileTests : IAsyncDisposable
         Assert.Throws<IOException>(() => spill.Save(_origin, BlocksAt(8, 1), 8, ref waited));
         Assert.InRange(Stopwatch.GetElapsedTime(since), TimeSpan.FromMilliseconds(90), TimeSpan.FromSeconds(5));
         Assert.Throws<IOException>(() => spill.Read(0, 0, new byte[Block]));
-        Assert.Contains("took nothing for 100 ms", Assert.Single(_failures), StringComparison.Ordinal);
+        Assert.Contains("had waited 100 ms for the", Assert.Single(_failures), StringComparison.Ordinal);
 
         since = Stopwatch.GetTimestamp();
         spill.Dispose();

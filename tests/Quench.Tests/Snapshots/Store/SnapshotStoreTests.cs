@@ -124,7 +124,7 @@ public sealed class SnapshotStoreTests : IAsyncDisposable
         Assert.InRange(Stopwatch.GetElapsedTime(since), TimeSpan.FromMilliseconds(90), TimeSpan.FromSeconds(5));
 
         Assert.Equal([(7u, DropReason.TooSlow)], _store.Records().Where(record => record.State == RecordState.Dropped).Select(record => (record.Number, record.Reason)));
-        Assert.Contains("took nothing for 100 ms", Assert.Single(_reported).Message, StringComparison.Ordinal);
+        Assert.Contains("had waited 100 ms for the", Assert.Single(_reported).Message, StringComparison.Ordinal);
         model.Remove(7);
         DemandAll(model); // from the ring
         trouble.Let();
