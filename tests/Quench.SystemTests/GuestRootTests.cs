@@ -54,7 +54,7 @@ public sealed class GuestRootTests : IDisposable
         # As PID 1's child: prints what the host wants to know. Packages go in and out until the image is there.
         set -e
         export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
-        export LD_LIBRARY_PATH=/run/tools/lib DOTNET_ROOT=/run/tools/dotnet DOTNET_EnableDiagnostics=0
+        export LD_LIBRARY_PATH=/run/tools/lib DOTNET_ROOT=/run/tools/dotnet DOTNET_EnableDiagnostics=0 DOTNET_TieredPGO=0
         export QUENCH_VAULT=/run/vault/v QUENCH_PASSWORD="{{Password}}"
         quench() { /run/tools/dotnet/dotnet /run/tools/quench/quench.dll "$@"; }
         echo "note: $(uname -r)"
