@@ -4,12 +4,12 @@ namespace Quench.FileSystems;
 
 /// <summary>
 /// Puts findings together, block by block and name by name. What can't be in a file system in order, such as two files with a block in common, is a contradiction, and then nothing of the
-/// search is believed. Memory: a bit a block, a bit a number, the first names, the first doubts, and what files of several names take that were not met under all of them.
+/// search is believed. Memory: a bit a block, at most 32 bytes for each number that was met (a few for each hundred where they lie together), the first names, the first doubts, and what files of several names take that were not
+/// met under all of them.
 /// </summary>
 /// <param name="volumeLength">Bytes.</param>
 /// <param name="blockSize">Bytes of a block; a power of two.</param>
-/// <param name="numbers">How many numbers there are for files and folders: inodes, records.</param>
-internal sealed class FileCollector(long volumeLength, int blockSize, long numbers)
+internal sealed class FileCollector(long volumeLength, int blockSize)
 {
     /// <summary>The most files that wait for their other names, and folders that wait to be entered.</summary>
     public const int MostWaiting = 4 << 20;
@@ -18,7 +18,7 @@ internal sealed class FileCollector(long volumeLength, int blockSize, long numbe
     private readonly List<FoundFile> _files = [];
     private readonly Dictionary<int, FileSum> _sums = [];
     private readonly List<string> _doubts = [];
-    private readonly BlockBitmap _met = new(numbers);                // folders that were entered, and files of one name
+    private readonly Dictionary<long, ulong> _met = [];              // folders that were entered, and files of one name: a bit each, 64 neighbours together
     private readonly Dictionary<long, LinkedFile> _linked = [];      // files of several names, some of which were met
     private long _doubtCount;
 
@@ -39,8 +39,10 @@ internal sealed class FileCollector(long volumeLength, int blockSize, long numbe
     /// <exception cref="InDoubtException">It was met before.</exception>
     public void DemandFirst(long number, string path)
     {
-        Contradict(!_met[number], $"{path} was met twice, and can have one name only: check the file system");
-        _met.Set(number);
+        ulong bit = 1UL << (int)(number & 63);
+        ulong neighbours = _met.GetValueOrDefault(number >> 6);
+        Contradict((neighbours & bit) == 0, $"{path} was met twice, and can have one name only: check the file system");
+        _met[number >> 6] = neighbours | bit;
     }
 
     /// <summary>Notes one of the names of a file of several. Where less is wanted under one of them, less is wanted.</summary>

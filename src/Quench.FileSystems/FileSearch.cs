@@ -2,16 +2,17 @@ using Quench.Blocks;
 using Quench.Blocks.Devices;
 using Quench.FileSystems.Ext4;
 using Quench.FileSystems.Ntfs;
+using Quench.FileSystems.Xfs.Files;
 
 namespace Quench.FileSystems;
 
 /// <summary>Looks for files on a volume, or on each partition of a disk, by the reader of its file system.</summary>
 public static class FileSearch
 {
-    private static readonly IFileExtents[] s_readers = [new Ext4Files(), new NtfsFiles()];
+    private static readonly IFileExtents[] s_readers = [new Ext4Files(), new XfsFiles(), new NtfsFiles()];
 
     /// <summary>The file systems whose files can be found, for a sentence.</summary>
-    public static string Known => "ext2, ext3, ext4 and NTFS";
+    public static string Known => "ext2, ext3, ext4, XFS and NTFS";
 
     /// <summary>Whether files can be found on a file system of this type.</summary>
     /// <param name="type">As <see cref="FileSystemFacts.Type"/> names it.</param>

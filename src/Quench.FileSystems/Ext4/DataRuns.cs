@@ -3,12 +3,6 @@ using static Quench.FileSystems.InDoubtException;
 
 namespace Quench.FileSystems.Ext4;
 
-/// <summary>A run of a file's blocks.</summary>
-/// <param name="Position">Its first block in the file.</param>
-/// <param name="Start">Its first block in the file system.</param>
-/// <param name="Count">How many.</param>
-internal readonly record struct DataRun(long Position, long Start, long Count);
-
 /// <summary>
 /// Where the blocks of any file or folder lie, holes left out, blocks that were never written included. <see cref="FileBlocks"/> is its stricter brother for the journal, which it reads
 /// before there is a group table.

@@ -20,7 +20,7 @@ internal sealed class Ext4Files : IFileExtents
             Ext4FileSystem opened = await Ext4FileSystem.OpenAsync(volume, superblock, new Superblock(superblock).Facts(), cancellationToken);
             GroupTable groups = await GroupTable.ReadAsync(opened.Layout, opened.Reader, cancellationToken);
             bool hasKinds = new Superblock(superblock).Has(IncompatibleFeatures.FileType);
-            return await new Ext4FileWalk(opened, groups, hasKinds, volume.Geometry.Length, mostBlocks).RunAsync(root, cancellationToken);
+            return await new Ext4FileWalk(opened, groups, hasKinds, volume.Geometry.Length, mostBlocks).RunAsync(Ext4FileWalk.RootInode, root, cancellationToken);
         }
         catch (InDoubtException doubt)
         {

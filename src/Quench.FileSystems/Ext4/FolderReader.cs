@@ -4,20 +4,6 @@ using static Quench.FileSystems.InDoubtException;
 
 namespace Quench.FileSystems.Ext4;
 
-/// <summary>What a name in a folder leads to.</summary>
-internal enum EntryKind : byte
-{
-    Unknown = 0,
-    RegularFile = 1,
-    Folder = 2,
-}
-
-/// <summary>A name in a folder.</summary>
-/// <param name="Name">The name; bytes that are no UTF-8 are U+FFFD.</param>
-/// <param name="Inode">The inode that it leads to.</param>
-/// <param name="Kind">What that is; unknown where the file system does not say it here, or it is something else.</param>
-internal readonly record struct FolderEntry(string Name, uint Inode, EntryKind Kind);
-
 // A block of a folder: entries one behind the other. (Linux Documentation/filesystems/ext4, "Directory Entries")
 //
 //     ├ inode (4; 0: unused) ┼ length of the entry (2) ┼ length of the name (1) ┼ kind (1; without filetype the name's length has both bytes) ┼ name … ┤

@@ -32,7 +32,7 @@ internal sealed class NtfsFileWalk
         _volume = volume;
         _records = records;
         _claims = new BlockBitmap(records.Clusters);
-        _found = new FileCollector(volume.Geometry.Length, records.ClusterSize, records.Count);
+        _found = new FileCollector(volume.Geometry.Length, records.ClusterSize);
     }
 
     /// <summary>Walks.</summary>

@@ -8,8 +8,9 @@ internal enum VersionBits : ushort
     Shared = 0x200,
     LogV2 = 0x400,
     DirV2 = 0x2000,
+    IgnoresCase = 0x4000, // of ASCII letters
     More = 0x8000,
-    Known = 0x10 | 0x20 | 0x40 | 0x80 | 0x100 | LogV2 | 0x800 | 0x1000 | DirV2 | 0x4000 | More,
+    Known = 0x10 | 0x20 | 0x40 | 0x80 | 0x100 | LogV2 | 0x800 | 0x1000 | DirV2 | IgnoresCase | More,
 }
 
 /// <summary>Features of version 5 without which a file system must not be written.</summary>

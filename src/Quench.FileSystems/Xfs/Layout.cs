@@ -19,6 +19,7 @@ internal sealed class Layout
         Blocks = (long)superblock.Blocks;
         GroupBlocks = superblock.GroupBlocks;
         Groups = (int)superblock.Groups;
+        GroupBlockLog = superblock.GroupBlockLog;
         HasChecksums = superblock.Version == 5;
         ReadOnlyCompatible = superblock.ReadOnlyCompatible;
         Uuid = superblock.Uuid.ToArray();
@@ -36,6 +37,9 @@ internal sealed class Layout
     public long GroupBlocks { get; }
 
     public int Groups { get; }
+
+    /// <summary>How many of a block number's lowest bits count inside a group; the others are the group's number.</summary>
+    public int GroupBlockLog { get; }
 
     /// <summary>Version 5: metadata carry a checksum, their place and the file system's identifier.</summary>
     public bool HasChecksums { get; }
@@ -60,6 +64,17 @@ internal sealed class Layout
     public long HeaderBlocks => ((4L * SectorSize) + BlockSize - 1) / BlockSize;
 
     public long FirstBlockOf(int group) => group * GroupBlocks;
+
+    /// <summary>The block of the volume that a run in one group begins at, of which files and trees speak as group and block in one number.</summary>
+    /// <param name="number">Group and block.</param>
+    /// <param name="count">How many blocks follow one another from there.</param>
+    /// <returns>Null when it is not wholly inside one group.</returns>
+    public long? Find(ulong number, long count)
+    {
+        ulong group = number >> GroupBlockLog;
+        ulong block = number & ((1UL << GroupBlockLog) - 1);
+        return group < (ulong)Groups && count > 0 && block < (ulong)BlocksIn((int)group) && count <= BlocksIn((int)group) - (long)block ? FirstBlockOf((int)group) + (long)block : null;
+    }
 
     public long BlocksIn(int group) => group == Groups - 1 ? Blocks - (GroupBlocks * (Groups - 1L)) : GroupBlocks;
 

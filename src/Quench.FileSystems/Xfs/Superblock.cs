@@ -23,6 +23,7 @@ internal readonly ref struct Superblock(ReadOnlySpan<byte> bytes)
     public const int Size = 512;
     public const uint ExpectedMagic = 0x58465342;
     public const int ChecksumOffset = 0xE0;
+    private const uint FileTypeV4 = 0x200; // of features2
 
     private readonly ReadOnlySpan<byte> _bytes = bytes;
 
@@ -38,6 +39,8 @@ internal readonly ref struct Superblock(ReadOnlySpan<byte> bytes)
 
     public ulong LogStart => ReadUInt64BigEndian(_bytes[0x30..]);
 
+    public ulong RootInode => ReadUInt64BigEndian(_bytes[0x38..]);
+
     public uint GroupBlocks => ReadUInt32BigEndian(_bytes[0x54..]);
 
     public uint Groups => ReadUInt32BigEndian(_bytes[0x58..]);
@@ -50,17 +53,26 @@ internal readonly ref struct Superblock(ReadOnlySpan<byte> bytes)
 
     public ushort SectorSize => ReadUInt16BigEndian(_bytes[0x66..]);
 
+    public ushort InodeSize => ReadUInt16BigEndian(_bytes[0x68..]);
+
     public ReadOnlySpan<byte> Name => _bytes.Slice(0x6C, 12);
 
     public byte BlockLog => _bytes[0x78];
 
     public byte SectorLog => _bytes[0x79];
 
+    public byte InodesPerBlockLog => _bytes[0x7B];
+
     public byte GroupBlockLog => _bytes[0x7C];
 
     public bool InProgress => _bytes[0x7E] != 0;
 
     public ulong FreeBlocks => ReadUInt64BigEndian(_bytes[0x90..]);
+
+    public byte FolderBlockLog => _bytes[0xC0];
+
+    /// <summary>Whether folders say what their names lead to.</summary>
+    public bool HasFileTypes => Version == 5 ? (Incompatible & IncompatibleFeatures.FileType) != 0 : (VersionBits & VersionBits.More) != 0 && (ReadUInt32BigEndian(_bytes[0xC8..]) & FileTypeV4) != 0;
 
     public ReadOnlyCompatibleFeatures ReadOnlyCompatible => Version == 5 ? (ReadOnlyCompatibleFeatures)ReadUInt32BigEndian(_bytes[0xD4..]) : 0;
 

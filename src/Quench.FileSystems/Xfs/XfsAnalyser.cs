@@ -48,7 +48,9 @@ internal sealed class XfsAnalyser : IFileSystemAnalyser
             ? stated
             : FileSystemState.NeedsRecovery;
 
-    private static async ValueTask<byte[]> ReadSectorAsync(IBlockReader volume, Layout layout, CancellationToken cancellationToken)
+    /// <summary>The superblock's whole sector.</summary>
+    /// <exception cref="InDoubtException">It does not match its checksum.</exception>
+    public static async ValueTask<byte[]> ReadSectorAsync(IBlockReader volume, Layout layout, CancellationToken cancellationToken)
     {
         byte[] sector = new byte[layout.SectorSize];
         await VolumeBytes.ReadAsync(volume, 0, sector, cancellationToken);

@@ -1,7 +1,5 @@
-using System.Globalization;
 using Quench.Blocks;
 using Quench.FileSystems;
-using Quench.Interop.Linux;
 using Xunit;
 
 namespace Quench.Tests.FileSystems.Ext4;
@@ -29,7 +27,7 @@ public sealed class ExtFileTests(ITestOutputHelper output)
             if (recipe.IsFilled && await ExtMaker.TryMakeAsync(recipe, image, folder["content"]))
             {
                 made++;
-                (long count, string? difference) = await CompareAsync(image, paths);
+                (long count, string? difference) = await FoundFiles.CompareAsync(image, await ExtFileWitness.AskAsync(image, paths));
                 files += count;
                 differences.AddRange(difference is null ? [] : [$"seed {seed}, number {number}: {recipe}: {difference}"]);
             }
@@ -56,10 +54,10 @@ public sealed class ExtFileTests(ITestOutputHelper output)
         string[] paths;
         await using (MountedImage mounted = await MountedImage.MakeAsync(folder, type, options, "96M"))
         {
-            paths = await WriteManyAsync(mounted.Folder, new Random(Knob.Seed));
+            paths = await ManyFiles.WriteAsync(mounted.Folder, new Random(Knob.Seed));
         }
 
-        (long count, string? difference) = await CompareAsync(folder["mounted.img"], paths);
+        (long count, string? difference) = await FoundFiles.CompareAsync(folder["mounted.img"], await ExtFileWitness.AskAsync(folder["mounted.img"], paths));
         output.WriteLine($"{count} files");
         Assert.Null(difference);
         Assert.InRange(count, 100, long.MaxValue);
@@ -71,8 +69,8 @@ public sealed class ExtFileTests(ITestOutputHelper output)
         Tool.Require("mke2fs", "debugfs");
         using TempFolder folder = new();
         string image = await MakeAsync(folder, "-b 1024", "write CONTENT a", "mkdir below", "ln a below/b", "set_inode_field a links_count 2", "write CONTENT c");
-        Assert.Equal(["/a", "/c"], (await FindAsync(image, _ => true)).Files.Select(file => file.Path).Order());
-        FileFindings some = await FindAsync(image, path => path != "/below/b");
+        Assert.Equal(["/a", "/c"], (await FoundFiles.FindAsync(image, _ => true)).Files.Select(file => file.Path).Order());
+        FileFindings some = await FoundFiles.FindAsync(image, path => path != "/below/b");
         Assert.Equal(["/c"], some.Files.Select(file => file.Path));
         Assert.Equal("/a is kept: 1 of its 2 names are not to be left out", Assert.Single(some.Doubts));
     }
@@ -83,11 +81,11 @@ public sealed class ExtFileTests(ITestOutputHelper output)
         Tool.Require("mke2fs", "debugfs");
         using TempFolder folder = new();
         string image = await MakeAsync(folder, "-b 1024", "write CONTENT a");
-        UsedBlocks whole = (await FindAsync(image, _ => true)).Data;
-        UsedBlocks rest = (await FindAsync(image, _ => true, keptHead: 2500)).Data;
+        UsedBlocks whole = (await FoundFiles.FindAsync(image, _ => true)).Data;
+        UsedBlocks rest = (await FoundFiles.FindAsync(image, _ => true, keptHead: 2500)).Data;
         Assert.Equal(whole.TotalLength - 3072, rest.TotalLength);
         Assert.Equal(whole.Runs().First().Offset + 3072, rest.Runs().First().Offset);
-        Assert.Empty((await FindAsync(image, _ => true, keptHead: 1 << 30)).Files);
+        Assert.Empty((await FoundFiles.FindAsync(image, _ => true, keptHead: 1 << 30)).Files);
     }
 
     [Theory]
@@ -99,7 +97,7 @@ public sealed class ExtFileTests(ITestOutputHelper output)
         Tool.Require("mke2fs", "debugfs");
         using TempFolder folder = new();
         string image = await MakeAsync(folder, "-b 1024", "write CONTENT a", "write CONTENT c", change);
-        FileFindings found = await FindAsync(image, _ => true);
+        FileFindings found = await FoundFiles.FindAsync(image, _ => true);
         Assert.Equal(["/c"], found.Files.Select(file => file.Path));
         Assert.Contains(sentence, Assert.Single(found.Doubts), StringComparison.Ordinal);
     }
@@ -110,9 +108,9 @@ public sealed class ExtFileTests(ITestOutputHelper output)
         Tool.Require("mke2fs", "debugfs");
         using TempFolder folder = new();
         string image = await MakeAsync(folder, "-b 1024 -O ^extent,^64bit", "write CONTENT a", "write CONTENT c");
-        long block = (await FindAsync(image, path => path == "/a")).Data.Runs().First().Offset / 1024;
+        long block = (await FoundFiles.FindAsync(image, path => path == "/a")).Data.Runs().First().Offset / 1024;
         await Tool.RunAsync("debugfs", "-w", "-R", $"set_inode_field c block[3] {block}", image);
-        FileFindings found = await FindAsync(image, _ => true);
+        FileFindings found = await FoundFiles.FindAsync(image, _ => true);
         Assert.Contains("two files have a block in common", found.GivenUp, StringComparison.Ordinal);
         Assert.Equal(0, found.Data.TotalLength);
         Assert.Empty(found.Files);
@@ -124,12 +122,12 @@ public sealed class ExtFileTests(ITestOutputHelper output)
         Tool.Require("mke2fs", "debugfs");
         using TempFolder folder = new();
         string image = await MakeAsync(folder, "-b 1024 -O ^extent,^64bit", "write CONTENT a", "mkdir below", "ln below again");
-        FileFindings found = await FindAsync(image, _ => true);
+        FileFindings found = await FoundFiles.FindAsync(image, _ => true);
         Assert.Contains("met twice", found.GivenUp, StringComparison.Ordinal);
         await Tool.RunAsync("debugfs", "-w", "-R", "unlink again", image);
-        Assert.Null((await FindAsync(image, _ => true)).GivenUp);
+        Assert.Null((await FoundFiles.FindAsync(image, _ => true)).GivenUp);
         await Tool.RunAsync("debugfs", "-w", "-R", "set_inode_field a block[3] 3", image);
-        Assert.Contains("the file system's own", (await FindAsync(image, _ => true)).GivenUp, StringComparison.Ordinal);
+        Assert.Contains("the file system's own", (await FoundFiles.FindAsync(image, _ => true)).GivenUp, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -160,34 +158,6 @@ public sealed class ExtFileTests(ITestOutputHelper output)
         }
     }
 
-    private static async Task<(long Files, string? Difference)> CompareAsync(string image, IReadOnlyCollection<string> paths)
-    {
-        Dictionary<string, HashSet<long>> witness = await ExtFileWitness.AskAsync(image, paths);
-        FileFindings ours = await FindAsync(image, witness.ContainsKey);
-        if (ours.GivenUp is not null || ours.DoubtCount > 0)
-        {
-            return (0, ours.GivenUp ?? string.Join(" | ", ours.Doubts));
-        }
-
-        HashSet<long> all = [.. ours.Data.Runs().SelectMany(run => Enumerable.Range(0, (int)(run.Length / ours.Data.BlockSize)).Select(index => (run.Offset / ours.Data.BlockSize) + index))];
-        HashSet<long> theirs = [.. witness.Values.SelectMany(blocks => blocks)];
-        if (!all.SetEquals(theirs))
-        {
-            return (0, string.Create(CultureInfo.InvariantCulture, $"blocks [{string.Join(' ', all.Except(theirs).Order().Take(9))}] are ours alone, [{string.Join(' ', theirs.Except(all).Order().Take(9))}] theirs"));
-        }
-
-        Dictionary<string, long> sizes = ours.Files.ToDictionary(file => file.Path, file => file.Bytes / ours.Data.BlockSize);
-        string? wrong = witness.FirstOrDefault(file => sizes.GetValueOrDefault(file.Key) != file.Value.Count && ours.Files.Count < FileFindings.MostNamed).Key;
-        return (witness.Count, wrong is null ? null : $"{wrong} has {sizes.GetValueOrDefault(wrong)} blocks by us, {witness[wrong].Count} by debugfs");
-    }
-
-    private static async Task<FileFindings> FindAsync(string image, Func<string, bool> isWanted, long keptHead = 0)
-    {
-        await using TestVolume volume = TestVolume.OverFile(image);
-        VolumeAnalysis analysis = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, Token);
-        return Assert.Single(await FileSearch.RunAsync(volume, analysis, new EveryFile(isWanted, keptHead), long.MaxValue, Token)).Found;
-    }
-
     private static async Task<string> MakeAsync(TempFolder folder, string options, params string[] commands)
     {
         string image = folder["made.img"];
@@ -196,55 +166,5 @@ public sealed class ExtFileTests(ITestOutputHelper output)
         await File.WriteAllLinesAsync(folder["script"], commands.Select(command => command.Replace("CONTENT", folder["content"], StringComparison.Ordinal)));
         await Tool.RunAsync("debugfs", "-w", "-f", folder["script"], image);
         return image;
-    }
-
-    /// <summary>Small and large files in pieces, with holes and with room that was never written, in folders large enough to be hashed.</summary>
-    private static async Task<string[]> WriteManyAsync(string folder, Random random)
-    {
-        byte[] bytes = new byte[300_000];
-        random.NextBytes(bytes);
-        string many = Directory.CreateDirectory(Path.Combine(folder, "many")).FullName;
-        for (int index = 0; index < 600; index++)
-        {
-            File.WriteAllBytes(Path.Combine(many, $"a-rather-long-name-so-that-the-folder-grows-{index}"), bytes.AsSpan(0, random.Next(0, 9000)));
-        }
-
-        for (int index = 0; index < 600; index += 2)
-        {
-            File.Delete(Path.Combine(many, $"a-rather-long-name-so-that-the-folder-grows-{index}"));
-        }
-
-        string shapes = Directory.CreateDirectory(Path.Combine(folder, "shapes", "deeper")).FullName;
-        using (FileStream one = File.Create(Path.Combine(shapes, "in-turn-1")), other = File.Create(Path.Combine(shapes, "in-turn-2")))
-        {
-            for (int piece = 0; piece < 300; piece++)
-            {
-                foreach (FileStream file in new[] { one, other })
-                {
-                    file.Write(bytes.AsSpan(0, 5000));
-                    file.Flush();
-                    if (piece % 10 == 0)
-                    {
-                        NativeFile.Sync(file.SafeFileHandle); // allocates what the kernel would otherwise put together
-                    }
-                }
-            }
-        }
-
-        for (int index = 0; index < 20; index++)
-        {
-            using FileStream sparse = File.Create(Path.Combine(shapes, $"sparse-{index}"));
-            for (int piece = 0; piece < 5; piece++)
-            {
-                sparse.Seek(random.Next(1 << random.Next(12, 29)), SeekOrigin.Begin);
-                sparse.Write(bytes.AsSpan(0, random.Next(1, 20_000)));
-            }
-        }
-
-        await Tool.TryRunAsync("fallocate", "-l", "700000", Path.Combine(shapes, "never-written"));
-        await Tool.TryRunAsync("fallocate", "-n", "-l", "900000", Path.Combine(shapes, "sparse-1"));
-        File.WriteAllText(Path.Combine(shapes, "tiny"), "x");
-        File.CreateSymbolicLink(Path.Combine(folder, "link"), "shapes/deeper/tiny");
-        return [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(path => "/" + Path.GetRelativePath(folder, path))];
     }
 }

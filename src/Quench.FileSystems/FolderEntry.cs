@@ -1,0 +1,15 @@
+namespace Quench.FileSystems;
+
+/// <summary>What a name in a folder leads to, by the numbers that ext4 and XFS store.</summary>
+internal enum EntryKind : byte
+{
+    Unknown = 0,
+    RegularFile = 1,
+    Folder = 2,
+}
+
+/// <summary>A name in a folder.</summary>
+/// <param name="Name">The name; bytes that are no UTF-8 are U+FFFD.</param>
+/// <param name="Inode">The inode that it leads to.</param>
+/// <param name="Kind">What that is; unknown where the file system does not say it here, or it is something else.</param>
+internal readonly record struct FolderEntry(string Name, ulong Inode, EntryKind Kind);
