@@ -1,5 +1,4 @@
 using System.Globalization;
-using Quench.Blocks;
 using Quench.FileSystems;
 using Xunit;
 
