@@ -43,7 +43,11 @@ internal sealed class ActiveSnapshot
 
     /// <summary>Takes memory and opens the spill file; all that takes time happens here, before anything is frozen.</summary>
     /// <exception cref="QuenchException">SNAP-105, SNAP-106: the cap holds not even a block; the spill file can't be made.</exception>
-    internal static ActiveSnapshot Prepare(FilterVolume volume, ControlRequest request, Action<string> report)
+    /// <param name="volume">The volume.</param>
+    /// <param name="request">What was asked for.</param>
+    /// <param name="report">Told what an operator should know.</param>
+    /// <param name="budget">How long a write may wait for the spill file; null for <see cref="SpillSettings.SaveWaitLimit"/>.</param>
+    internal static ActiveSnapshot Prepare(FilterVolume volume, ControlRequest request, Action<string> report, TimeSpan? budget = null)
     {
         int blockSize = volume.BlockSize;
         long cap = request.CapBytes / blockSize;
@@ -63,7 +67,7 @@ internal sealed class ActiveSnapshot
 
         try
         {
-            return Make(volume, request, new DiffAreaLimits(ram, spill, HighMarkPercent), (int)ring, report);
+            return Make(volume, request, new DiffAreaLimits(ram, spill, HighMarkPercent), (int)ring, report, budget ?? SpillSettings.SaveWaitLimit);
         }
         catch (IOException failure)
         {
@@ -118,14 +122,14 @@ internal sealed class ActiveSnapshot
 
     private static TimeSpan Longer(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
-    private static ActiveSnapshot Make(FilterVolume volume, ControlRequest request, DiffAreaLimits limits, int ringBytes, Action<string> report)
+    private static ActiveSnapshot Make(FilterVolume volume, ControlRequest request, DiffAreaLimits limits, int ringBytes, Action<string> report, TimeSpan budget)
     {
         OverflowPolicy overflow = request.HoldMilliseconds > 0 ? OverflowPolicy.HoldWriter : OverflowPolicy.BreakSnapshot;
         SnapshotState state = SnapshotState.Prepare(volume.Length, volume.BlockSize, limits, overflow);
         ActiveSnapshot? made = null;
         SpillFile? spill = limits.SpillSlots == 0 ? null : new SpillFile(
             SpillOpening.Run(request.SpillFolder!, TimeSpan.FromMilliseconds(request.LimitMilliseconds), volume.Board),
-            new SpillSettings { BlockSize = volume.BlockSize, RingBytes = ringBytes },
+            new SpillSettings { BlockSize = volume.BlockSize, RingBytes = ringBytes, Budget = budget },
             reason => volume.Break(made!, $"an old block could not be kept: {reason}"), // saves begin when it is made
             report,
             volume.Board);

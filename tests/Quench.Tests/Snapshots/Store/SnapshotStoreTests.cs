@@ -135,16 +135,16 @@ public sealed class SnapshotStoreTests : IAsyncDisposable
     [Fact]
     public async Task A_discard_of_everything_over_a_slow_and_healthy_disk_is_kept_whole()
     {
-        const int Length = 8 << 20;
+        const int Length = 64 << 20;
         using SaverTrouble trouble = SaverTrouble.Install(IoCall.Write);
         await using ImageFile origin = ImageFile.CreateNew(_folder["large"], Length, direct: false);
         byte[] content = _random.NextBytes(Length);
         origin.Write(0, content);
         StoreFiles files = StoreFiles.Create(_folder["large-table"], _folder["large-ring"], _folder["large-blocks"], new StoreGeometry(Length, Block, 2 * Length / Block, Guid.NewGuid()));
-        using SnapshotStore store = new(origin, files, TimeProvider.System, _reported.Add, new SpillSettings { BlockSize = Block, RingBytes = 1 << 20 });
+        using SnapshotStore store = new(origin, files, TimeProvider.System, _reported.Add, new SpillSettings { BlockSize = Block, RingBytes = 1 << 20, Budget = TimeSpan.FromSeconds(1) });
         Assert.True(store.TryAdd(1));
         Assert.True(store.TryKeep(1));
-        trouble.Slow(TimeSpan.FromMilliseconds(25)); // 256 KiB at a time by two threads: 20 MiB/s
+        trouble.Slow(TimeSpan.FromMilliseconds(10)); // 256 KiB at a time by two threads: 50 MiB/s at most, so all of it waits longer than a write may, and a mebibyte of it hardly
         store.BeforeWrite(new Extent(0, Length));
         origin.Zero(new Extent(0, Length));
         Assert.Empty(_reported);
