@@ -15,7 +15,7 @@ public sealed class IndexMemoryTests
     public void The_index_takes_no_more_than_64_bytes_for_a_chunk()
     {
         const int Chunks = 1_000_000;
-        long before = GC.GetTotalMemory(forceFullCollection: true);
+        long before = SettledHeap();
         using ChunkIndex index = new();
         int pack = index.AddPack(new IndexedPack(Guid.NewGuid(), 1, null!), isNamed: true);
         byte[] id = new byte[32];
@@ -26,9 +26,9 @@ public sealed class IndexMemoryTests
             index.Add(ChunkId.From(id), pack, 64, 100, new ChunkMeta(0, 1, false));
         }
 
-        double each = (GC.GetTotalMemory(forceFullCollection: true) - before) / (double)Chunks;
+        double each = (SettledHeap() - before) / (double)Chunks;
         TestContext.Current.SendDiagnosticMessage($"{each:0.0} bytes for each chunk");
-        Assert.InRange(each, 48, 64);
+        Assert.InRange(each, 32, 64); // far less would show that something else was measured
         GC.KeepAlive(index);
     }
 
@@ -39,7 +39,7 @@ public sealed class IndexMemoryTests
         const int Tail = 20_000;
         using TemporaryDirectory folder = new();
         using VaultKeys keys = VaultKeys.From(Guid.NewGuid(), new byte[32]);
-        long before = GC.GetTotalMemory(forceFullCollection: true);
+        long before = SettledHeap();
         using ChunkIndex index = new(new IndexCache(keys, folder["cache"], folder.Path), new IndexLimits(Tail, Tail, Tail, Runs: 4));
         int pack = index.AddPack(new IndexedPack(Guid.NewGuid(), 1, null!), isNamed: true);
         byte[] id = new byte[32];
@@ -50,7 +50,7 @@ public sealed class IndexMemoryTests
             index.Add(ChunkId.From(id), pack, 64, 100, new ChunkMeta(0, 1, false));
         }
 
-        double each = (GC.GetTotalMemory(forceFullCollection: true) - before - (Tail * 64)) / (double)Chunks;
+        double each = (SettledHeap() - before - (Tail * 64)) / (double)Chunks;
         TestContext.Current.SendDiagnosticMessage($"{each:0.0} bytes for each chunk, {index.Runs.Count} runs");
         Assert.True(each < 3, $"{each:0.0} bytes for each chunk");
         GC.KeepAlive(index);
@@ -62,7 +62,7 @@ public sealed class IndexMemoryTests
         const int Chunks = 1_000_000;
         const int OnTheirWay = 10_000;
         ClaimTable claims = new();
-        long before = GC.GetTotalMemory(forceFullCollection: true);
+        long before = SettledHeap();
         for (int i = 0; i < Chunks; i++)
         {
             Assert.True(claims.TryClaim(IdOf(i)));
@@ -76,7 +76,7 @@ public sealed class IndexMemoryTests
         }
 
         Assert.Equal((0, OnTheirWay), (claims.Outstanding, claims.Count));
-        long grown = GC.GetTotalMemory(forceFullCollection: true) - before;
+        long grown = SettledHeap() - before;
         Assert.True(grown < OnTheirWay * 200, $"{grown} bytes for {OnTheirWay} claims");
         Assert.True(claims.TryClaim(IdOf(0)));
         claims.Withdraw(IdOf(0));
@@ -89,5 +89,20 @@ public sealed class IndexMemoryTests
         Span<byte> id = stackalloc byte[ChunkId.Size];
         new Random(number).NextBytes(id);
         return ChunkId.From(id);
+    }
+
+    /// <summary>The heap's bytes when what earlier tests have left is gone too: what their finalizers hold goes with the next collection only.</summary>
+    private static long SettledHeap()
+    {
+        long before = long.MaxValue;
+        long now = GC.GetTotalMemory(forceFullCollection: true);
+        for (int tries = 0; tries < 20 && now < before; tries++)
+        {
+            before = now;
+            GC.WaitForPendingFinalizers();
+            now = GC.GetTotalMemory(forceFullCollection: true);
+        }
+
+        return now;
     }
 }
