@@ -365,7 +365,7 @@ public sealed class IndexCacheTests
             await index.RefreshAsync(Token);
         }
 
-        return Directory.GetFiles(lab.Cache).ToDictionary(path => Path.GetFileName(path), File.ReadAllBytes);
+        return Directory.GetFiles(lab.Cache).ToDictionary(path => Path.GetFileName(path), LockedFile.ReadAllBytes);
     }
 
     private static void Write(IndexLab lab, Dictionary<string, byte[]> files)

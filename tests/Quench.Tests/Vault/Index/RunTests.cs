@@ -132,7 +132,7 @@ public sealed class RunTests : IDisposable
         }
 
         string path = _folder[shape.Id.ToString("N")];
-        byte[] sound = File.ReadAllBytes(path);
+        byte[] sound = LockedFile.ReadAllBytes(path);
         Assert.Equal(shape.Length, sound.Length);
         for (int at = _random.Next(37); at < sound.Length; at += 37)
         {
