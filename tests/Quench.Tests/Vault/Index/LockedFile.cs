@@ -1,13 +1,23 @@
 namespace Quench.Tests.Vault.Index;
 
-/// <summary>Reads a file that may be locked: a process that another test starts at that moment holds every open file, and with it the lock, until it runs its own program.</summary>
+/// <summary>Reads a file that may be locked for a moment: a process that another test starts holds every open file, and with it the lock, until it runs its own program.</summary>
 internal static class LockedFile
 {
+    private const int MostTries = 2000; // each of the later ones waits a millisecond
+
     public static byte[] ReadAllBytes(string path)
     {
-        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite); // takes no lock and looks for none
-        byte[] bytes = new byte[file.Length];
-        file.ReadExactly(bytes);
-        return bytes;
+        SpinWait spin = default;
+        while (true)
+        {
+            try
+            {
+                return File.ReadAllBytes(path);
+            }
+            catch (IOException) when (File.Exists(path) && spin.Count < MostTries)
+            {
+                spin.SpinOnce();
+            }
+        }
     }
 }
