@@ -1,23 +1,17 @@
+using Microsoft.Win32.SafeHandles;
+using Quench.Interop.Linux;
+
 namespace Quench.Tests.Vault.Index;
 
-/// <summary>Reads a file that may be locked for a moment: a process that another test starts holds every open file, and with it the lock, until it runs its own program.</summary>
+/// <summary>
+/// Reads a file without a lock, which <see cref="File"/> would take: a process that another test starts holds every open file, and with it the lock of whoever had it open, until it runs its own program.
+/// </summary>
 internal static class LockedFile
 {
-    private const int MostTries = 2000; // each of the later ones waits a millisecond
-
     public static byte[] ReadAllBytes(string path)
     {
-        SpinWait spin = default;
-        while (true)
-        {
-            try
-            {
-                return File.ReadAllBytes(path);
-            }
-            catch (IOException) when (File.Exists(path) && spin.Count < MostTries)
-            {
-                spin.SpinOnce();
-            }
-        }
+        using SafeFileHandle file = NativeFile.Open(path, OpenMode.ReadOnly);
+        byte[] bytes = new byte[NativeFile.GetLength(file)];
+        return NativeFile.Read(file, bytes, 0) == bytes.Length ? bytes : throw new EndOfStreamException(path);
     }
 }
