@@ -7,9 +7,9 @@ namespace Quench.FileSystems.Fat;
 //     0x00  jump (3), OEM name (8)
 //     0x0B  bytes per sector (2), sectors per cluster (1), reserved sectors (2), FATs (1), root entries (2), sectors (2), media (1), FAT sectors (2)
 //     0x18  sectors per track (2), heads (2), hidden sectors (4), sectors when the 16 bits above are 0 (4)
-//     FAT12, FAT16   0x25 dirty bits, 0x26 signature 0x29, 0x27 volume id (4), 0x2B label (11)
+//     FAT12, FAT16   0x25 state, 0x26 signature 0x29, 0x27 volume id (4), 0x2B label (11)
 //     FAT32          0x24 FAT sectors (4), 0x28 flags (2), version (2), 0x2C root cluster (4), 0x30 FSInfo sector (2), 0x32 backup sector (2),
-//                    0x41 dirty bits, 0x42 signature 0x29, 0x43 volume id (4), 0x47 label (11)
+//                    0x41 state, 0x42 signature 0x29, 0x43 volume id (4), 0x47 label (11)
 //     0x1FE 55 AA
 internal readonly ref struct BootSector(ReadOnlySpan<byte> bytes)
 {
@@ -45,8 +45,13 @@ internal readonly ref struct BootSector(ReadOnlySpan<byte> bytes)
 
     public int BackupSector => Is32 ? ReadUInt16LittleEndian(_bytes[0x32..]) : 0;
 
-    /// <summary>Bits that Windows and Linux keep here while the volume is mounted: 1 in use, 2 to be checked.</summary>
-    public int DirtyBits => _bytes[Is32 ? 0x41 : 0x25] & 3;
+    /// <summary>Whether Windows or Linux has the volume mounted, or did not let go of it in order.</summary>
+    public bool IsMarked => (State & 1) != 0;
+
+    /// <summary>Whether the disk had errors, so that all of it is to be read.</summary>
+    public bool HadErrors => (State & 2) != 0;
+
+    private byte State => _bytes[Is32 ? 0x41 : 0x25];
 
     private bool HasNames => _bytes[Is32 ? 0x42 : 0x26] == 0x29;
 

@@ -28,10 +28,10 @@ internal sealed class FatAnalyser : IFileSystemAnalyser
             layout.Check(new BootSector(boot), length);
             await RequireBackupAsync(volume, layout, boot, cancellationToken);
             AllocationTable table = await AllocationTable.ReadAsync(layout, volume, cancellationToken);
-            int bits = new BootSector(boot).DirtyBits;
-            bool isMarked = table.IsMarked || bits != 0;
-            facts = facts with { State = isMarked ? WithoutJournal.StateOf(condition) : FileSystemState.Clean };
-            InDoubtException.Unless(!table.HadErrors, "the FAT file system has noted errors of its disk; check it");
+            bool isMarked = table.IsMarked || new BootSector(boot).IsMarked;
+            bool hadErrors = table.HadErrors || new BootSector(boot).HadErrors;
+            facts = facts with { State = isMarked || hadErrors ? WithoutJournal.StateOf(condition) : FileSystemState.Clean };
+            InDoubtException.Unless(!hadErrors, "the FAT file system has noted errors of its disk; check it");
             return WithoutJournal.DoubtOf(isMarked, condition, facts.Type) is { } doubt
                 ? VolumeAnalysis.AllInUse(length, facts, doubt)
                 : new VolumeAnalysis(facts, table.Used, Doubt: null);

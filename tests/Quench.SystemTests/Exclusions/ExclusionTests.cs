@@ -10,6 +10,7 @@ public sealed class ExclusionTests : IDisposable
 {
     private const int MiB = 1 << 20;
     private const int Rounds = 3;
+    private const int TooManyFolders = 4500;
 
     private readonly TempFolder _folder = new("exclusions");
 
@@ -34,6 +35,29 @@ public sealed class ExclusionTests : IDisposable
         VolumeKind kind = Enum.Parse<VolumeKind>(fileSystem, ignoreCase: true);
         await using MountedLoop loop = await MountedLoop.CreateAsync(kind, 320L * MiB);
         await RaceAsync(kind, loop.MountPoint, loop.MountPoint, _ => []);
+    }
+
+    [Fact]
+    public async Task Of_a_mounted_volume_with_more_folders_than_can_be_searched_while_its_writers_are_held_nothing_is_left_out_and_that_is_said()
+    {
+        await using MountedLoop loop = await MountedLoop.CreateAsync(VolumeKind.Ext4, 320L * MiB);
+        for (int index = 0; index < TooManyFolders; index++)
+        {
+            Directory.CreateDirectory(Path.Combine(loop.MountPoint, "cache", $"{index}"));
+        }
+
+        byte[] content = [.. Enumerable.Repeat((byte)5, 3 * MiB)];
+        await File.WriteAllBytesAsync(Path.Combine(loop.MountPoint, "cache", "one.bin"), content, TestContext.Current.CancellationToken);
+        QuenchCli cli = await QuenchCli.WithNewVaultAsync(_folder["vault"]);
+
+        ProcessResult backup = await cli.RunAsync("backup", loop.MountPoint, "--exclude", "/cache/**/*.bin");
+        Assert.Contains("WARNING IMG-141", backup.Error, StringComparison.Ordinal);
+        Assert.Contains("more than 4096 blocks", backup.Error, StringComparison.Ordinal);
+        string image = _folder["restored.img"];
+        await cli.RunAsync("restore", "latest", image);
+        await RestoredImage.DemandCleanAsync(image, VolumeKind.Ext4);
+        await using RestoredImage inside = await RestoredImage.MountAsync(image, VolumeKind.Ext4, _folder.MakeFolder("mnt"));
+        Assert.Equal(content, await File.ReadAllBytesAsync(inside[Path.Combine("cache", "one.bin")], TestContext.Current.CancellationToken));
     }
 
     [Fact]

@@ -184,9 +184,14 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
             return [$"not mapped: {ours.Doubt} ({ours.FileSystem})"];
         }
 
+        // partclone.exfat 0.3.23 counts clusters from 0 to their number, though the first one is 2, and so does not see the last two; what lies behind them counts as free there, and as in use here.
+        // dump.exfat's count vouches for the two, and the restored files do.
         UsedBlocks theirs = await Partclone.AskAsync("partclone.exfat", image, 512);
-        theirs.Add(Extent.FromTo(await EndOfHeapAsync(image), theirs.VolumeLength)); // no bitmap speaks of it: it counts as in use here, and as free there
-        if (MapComparison.Compare(ours.Used.InBlocksOf(512), theirs) is { } difference)
+        UsedBlocks comparable = ours.Used.InBlocksOf(512);
+        Extent notSeen = Extent.FromTo(await EndOfHeapAsync(image) - (2L * ours.FileSystem.BlockSize), theirs.VolumeLength);
+        theirs.Add(notSeen);
+        comparable.Add(notSeen);
+        if (MapComparison.Compare(comparable, theirs) is { } difference)
         {
             differences.Add("partclone: " + difference);
         }

@@ -149,12 +149,13 @@ public sealed class ExtFileTests(ITestOutputHelper output)
         Tool.Require("mke2fs", "debugfs");
         using TempFolder folder = new();
         ExtMaker.WriteContent(Directory.CreateDirectory(folder["content"]).FullName, new Random(1));
-        foreach (string options in new[] { "-b 1024 -O ^metadata_csum,^has_journal,^resize_inode", "-b 1024 -O ^metadata_csum,^extent,^64bit,^has_journal,^resize_inode", "-b 4096 -O ^metadata_csum,inline_data,^has_journal -I 512" })
+        string[] kinds = ["-b 1024 -O ^metadata_csum,^has_journal,^resize_inode", "-b 1024 -O ^metadata_csum,^extent,^64bit,^has_journal,^resize_inode", "-b 4096 -O ^metadata_csum,inline_data,^has_journal -I 512"];
+        foreach (string options in kinds)
         {
             string image = folder["fuzz.img"];
             File.Delete(image);
             await Tool.RunAsync("mke2fs", ["-q", "-F", "-t", "ext4", .. options.Split(' '), "-N", "64", "-d", folder["content"], image, "4M"]);
-            await FileSearchFuzz.RunAsync(await File.ReadAllBytesAsync(image, Token), "ext4", output);
+            await FileSearchFuzz.RunAsync(await File.ReadAllBytesAsync(image, Token), "ext4", kinds.Length, output);
         }
     }
 

@@ -99,7 +99,7 @@ public sealed partial class NtfsFileTests(ITestOutputHelper output) : IDisposabl
     public async Task No_bytes_make_a_search_fail_hang_or_take_much_memory()
     {
         string image = await MakeAsync("-c 512", folder => WriteMany(folder, new Random(4)), megabytes: 6);
-        await FileSearchFuzz.RunAsync(await File.ReadAllBytesAsync(image, Token), "ntfs", output);
+        await FileSearchFuzz.RunAsync(await File.ReadAllBytesAsync(image, Token), "ntfs", 1, output);
     }
 
     private static async Task<FileFindings> FindAsync(string image, Func<string, bool> isWanted)

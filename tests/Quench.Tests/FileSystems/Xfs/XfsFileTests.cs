@@ -129,17 +129,10 @@ public sealed class XfsFileTests(ITestOutputHelper output)
     {
         using TempFolder folder = new();
         (string old, _) = await MakeAsync(folder, "-b size=1024 -m crc=0 -d agcount=1", _ => Task.CompletedTask, "20M");
-        await FileSearchFuzz.RunAsync(await File.ReadAllBytesAsync(old, Token), "xfs", output);
+        await FileSearchFuzz.RunAsync(await File.ReadAllBytesAsync(old, Token), "xfs", 2, output);
         (string image, _) = await MakeAsync(folder, "-b size=1024 -d agcount=1", WriteSomeAsync, "24M");
         byte[] bytes = await File.ReadAllBytesAsync(image, Token);
-        (int At, int Length, int Checksum)[] sealedPlaces = [.. Sealed(bytes)];
-        await FileSearchFuzz.RunAsync(bytes, "xfs", output, changed =>
-        {
-            foreach ((int at, int length, int checksum) in sealedPlaces)
-            {
-                BinaryPrimitives.WriteUInt32LittleEndian(changed.AsSpan(at + checksum), Crc32c.OfStructure(changed.AsSpan(at, length), checksum));
-            }
-        });
+        await FileSearchFuzz.RunAsync(bytes, "xfs", 2, output, [.. Sealed(bytes)]);
     }
 
     /// <summary>A folder in its inode, one of a block, one of several, and a file whose extents need a tree.</summary>
@@ -162,8 +155,8 @@ public sealed class XfsFileTests(ITestOutputHelper output)
         }
     }
 
-    /// <summary>What has a checksum that the search looks at: where it lies, how long it is, and where in it the checksum stands.</summary>
-    private static IEnumerable<(int At, int Length, int Checksum)> Sealed(byte[] bytes)
+    /// <summary>What has a checksum that the search looks at.</summary>
+    private static IEnumerable<SealedStructure> Sealed(byte[] bytes)
     {
         (string Magic, int Length, int Checksum)[] kinds = [("XFSB", 512, 0xE0), ("XAGF", 512, 0xD8), ("XAFL", 512, 32), ("IN", 512, 0x64), ("AB3B", 1024, 0x34), ("BMA3", 1024, 0x40), ("XDB3", 4096, 4), ("XDD3", 4096, 4)];
         for (int at = 0; at < bytes.Length; at += 512)
@@ -172,7 +165,7 @@ public sealed class XfsFileTests(ITestOutputHelper output)
             {
                 if (at + length <= bytes.Length && bytes.AsSpan(at, magic.Length).SequenceEqual(Encoding.ASCII.GetBytes(magic)))
                 {
-                    yield return (at, length, checksum);
+                    yield return new SealedStructure(at, length, checksum);
                 }
             }
         }
