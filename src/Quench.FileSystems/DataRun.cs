@@ -7,7 +7,7 @@ namespace Quench.FileSystems;
 internal readonly record struct DataRun(long Position, long Start, long Count)
 {
     /// <summary>What is left of runs without a file's first blocks.</summary>
-    public static IEnumerable<(long First, long Count)> Behind(IReadOnlyList<DataRun> runs, long head)
+    public static IEnumerable<(long First, long Count)> Behind(IEnumerable<DataRun> runs, long head)
     {
         foreach (DataRun run in runs)
         {

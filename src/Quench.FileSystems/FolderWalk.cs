@@ -7,8 +7,7 @@ namespace Quench.FileSystems;
 /// contradict each other end the walk, and nothing of it counts.
 /// </summary>
 /// <param name="found">Takes up what is found.</param>
-/// <param name="ignoresCase">Whether names that differ in case only are one.</param>
-internal abstract class FolderWalk(FileCollector found, bool ignoresCase)
+internal abstract class FolderWalk(FileCollector found)
 {
     private const int DeepestFolder = 1024;
 
@@ -21,7 +20,7 @@ internal abstract class FolderWalk(FileCollector found, bool ignoresCase)
     protected abstract bool IsExhausted { get; }
 
     /// <summary>Walks.</summary>
-    /// <param name="root">The inode of the root folder.</param>
+    /// <param name="root">The inode of the root folder, or the reference of its record.</param>
     /// <param name="selection">What is wanted in it.</param>
     /// <param name="cancellationToken">Gives up between folders.</param>
     /// <exception cref="InDoubtException">Nothing that was found can be trusted, or too much would have to be read.</exception>
@@ -61,8 +60,8 @@ internal abstract class FolderWalk(FileCollector found, bool ignoresCase)
 
     private async ValueTask MeetAsync(Folder folder, FolderEntry entry, CancellationToken cancellationToken)
     {
-        WantedFile? wanted = entry.Kind is EntryKind.RegularFile or EntryKind.Unknown ? folder.Selection.FileOf(entry.Name, ignoresCase) : null;
-        IFolderSelection? below = entry.Kind is EntryKind.Folder or EntryKind.Unknown ? folder.Selection.Below(entry.Name, ignoresCase) : null;
+        WantedFile? wanted = entry.Kind is EntryKind.RegularFile or EntryKind.Unknown ? folder.Selection.FileOf(entry.Name, entry.IgnoresCase) : null;
+        IFolderSelection? below = entry.Kind is EntryKind.Folder or EntryKind.Unknown ? folder.Selection.Below(entry.Name, entry.IgnoresCase) : null;
         if (wanted is null && below is null)
         {
             return;

@@ -20,7 +20,7 @@ internal sealed class Ext4FileWalk : FolderWalk
 
     /// <summary>Begins one.</summary>
     public Ext4FileWalk(Ext4FileSystem opened, GroupTable groups, bool hasKinds, long volumeLength, long mostBlocks)
-        : base(new FileCollector(volumeLength, opened.Layout.BlockSize), ignoresCase: false)
+        : base(new FileCollector(volumeLength, opened.Layout.BlockSize))
     {
         _layout = opened.Layout;
         _inodes = new InodeReader(opened.Layout, groups, opened.Reader, mostBlocks);

@@ -85,7 +85,7 @@ internal sealed class FolderReader(InodeReader reader, bool hasKinds)
             {
                 Unless(name > 0 && !text.ContainsAny((byte)'/', (byte)0), $"the folder that is ext4 inode {number} has a name that can't be");
                 EntryKind kind = hasKinds ? (EntryKind)bytes[at + 7] : EntryKind.Unknown;
-                into.Add(new FolderEntry(Encoding.UTF8.GetString(text), inode, kind));
+                into.Add(new FolderEntry(Encoding.UTF8.GetString(text), inode, kind, IgnoresCase: false));
             }
 
             at += length;

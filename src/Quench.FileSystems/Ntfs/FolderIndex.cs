@@ -4,13 +4,6 @@ using static Quench.FileSystems.InDoubtException;
 
 namespace Quench.FileSystems.Ntfs;
 
-/// <summary>A name in a folder.</summary>
-/// <param name="Name">The name; halves of pairs are U+FFFD.</param>
-/// <param name="Reference">The record that it leads to.</param>
-/// <param name="IsFolder">Whether that is a folder, as the name says.</param>
-/// <param name="IgnoresCase">Whether it is a name for Windows, and not one for POSIX programs.</param>
-internal readonly record struct IndexedName(string Name, ulong Reference, bool IsFolder, bool IgnoresCase);
-
 // A folder is a tree of names, "$I30". Its root lies in the record, other nodes in blocks of the attribute $INDEX_ALLOCATION. (Linux-NTFS documentation, "$INDEX_ROOT", "Index Record")
 //
 //     root     type of what is indexed (4: 0x30) ┼ … ┼ 0x08 bytes of a block (4) ┼ … ┼ 0x10 header
@@ -32,6 +25,7 @@ internal static class FolderIndex
     private const int EntryHeader = 0x10;
     private const int NameHeader = 0x42;
     private const uint FolderFlag = 0x1000_0000;
+    private const byte PosixNamespace = 0; // all others are names for Windows, whose case does not count
     private const byte DosNamespace = 2;
 
     /// <summary>Reads all names but those that are there for DOS only.</summary>
@@ -40,7 +34,7 @@ internal static class FolderIndex
     /// <param name="reference">Its own reference, which each name repeats.</param>
     /// <param name="cancellationToken">Gives up between reads.</param>
     /// <exception cref="InDoubtException">It is damaged.</exception>
-    public static async ValueTask<IReadOnlyList<IndexedName>> ReadAsync(NtfsRecords records, NtfsFile folder, ulong reference, CancellationToken cancellationToken)
+    public static async ValueTask<IReadOnlyList<FolderEntry>> ReadAsync(NtfsRecords records, NtfsFile folder, ulong reference, CancellationToken cancellationToken)
     {
         byte[] root = FileRecord.Value(folder.Find(RootType, Name).FirstOrDefault() ?? []).ToArray();
         Unless(root.Length >= RootHeader + 0x10 && ReadUInt32LittleEndian(root) == FileRecord.FileName, "an NTFS folder has no index of names");
@@ -48,7 +42,7 @@ internal static class FolderIndex
         Unless(blockSize is 512 or 1024 or 2048 or 4096 or 8192 or 16384 or 32768 or 65536, $"an NTFS folder has an index of blocks of {blockSize} bytes");
         RunList allocation = folder.RunsOf(AllocationType, Name, records.Clusters);
         long unit = records.ClusterSize > blockSize ? 512 : records.ClusterSize;
-        List<IndexedName> names = [];
+        List<FolderEntry> names = [];
         Stack<long> below = [];
         HashSet<long> met = [];
         Parse(root, RootHeader, reference, names, below);
@@ -65,7 +59,7 @@ internal static class FolderIndex
         return names;
     }
 
-    private static void Parse(ReadOnlySpan<byte> node, int header, ulong folder, List<IndexedName> names, Stack<long> below)
+    private static void Parse(ReadOnlySpan<byte> node, int header, ulong folder, List<FolderEntry> names, Stack<long> below)
     {
         long at = header + (long)ReadUInt32LittleEndian(node[header..]);
         long end = header + (long)ReadUInt32LittleEndian(node[(header + 4)..]);
@@ -94,7 +88,7 @@ internal static class FolderIndex
         }
     }
 
-    private static void Add(ReadOnlySpan<byte> entry, int nameLength, ulong folder, List<IndexedName> names)
+    private static void Add(ReadOnlySpan<byte> entry, int nameLength, ulong folder, List<FolderEntry> names)
     {
         Unless(nameLength >= NameHeader && EntryHeader + nameLength <= entry.Length, "a name in an NTFS folder is damaged");
         ReadOnlySpan<byte> name = entry.Slice(EntryHeader, nameLength);
@@ -104,7 +98,8 @@ internal static class FolderIndex
         {
             string text = Encoding.Unicode.GetString(name.Slice(NameHeader, letters));
             Unless(!text.AsSpan().ContainsAny('/', '\0'), "a name in an NTFS folder can't be one");
-            names.Add(new IndexedName(text, ReadUInt64LittleEndian(entry), (ReadUInt32LittleEndian(name[0x38..]) & FolderFlag) != 0, name[0x41] != 0));
+            EntryKind kind = (ReadUInt32LittleEndian(name[0x38..]) & FolderFlag) != 0 ? EntryKind.Folder : EntryKind.RegularFile;
+            names.Add(new FolderEntry(text, ReadUInt64LittleEndian(entry), kind, IgnoresCase: name[0x41] != PosixNamespace));
         }
     }
 }

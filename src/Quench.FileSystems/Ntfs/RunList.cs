@@ -39,6 +39,21 @@ internal sealed record RunList(IReadOnlyList<Run> Runs, long Length)
         return new RunList(runs, length);
     }
 
+    /// <summary>The runs that are no holes.</summary>
+    public IEnumerable<DataRun> Data()
+    {
+        long position = 0;
+        foreach (Run run in Runs)
+        {
+            if (run.First >= 0)
+            {
+                yield return new DataRun(position, run.First, run.Count);
+            }
+
+            position += run.Count;
+        }
+    }
+
     /// <summary>Where a byte of the file lies on the volume, and how many more follow it there.</summary>
     /// <exception cref="InDoubtException">It is in a hole or past the end.</exception>
     public (long Offset, long Room) Locate(long position, long clusterSize, string what)

@@ -140,7 +140,7 @@ internal sealed class FolderNames(XfsVolume volume)
         return entries;
     }
 
-    private static void Add(ReadOnlySpan<byte> name, ulong inode, byte kind, List<FolderEntry> into, ulong number)
+    private void Add(ReadOnlySpan<byte> name, ulong inode, byte kind, List<FolderEntry> into, ulong number)
     {
         if (name.SequenceEqual("."u8) || name.SequenceEqual(".."u8))
         {
@@ -148,7 +148,7 @@ internal sealed class FolderNames(XfsVolume volume)
         }
 
         Unless(!name.ContainsAny((byte)'/', (byte)0), $"the folder that is XFS inode {number} has a name that can't be");
-        into.Add(new FolderEntry(Encoding.UTF8.GetString(name), inode, (EntryKind)kind));
+        into.Add(new FolderEntry(Encoding.UTF8.GetString(name), inode, (EntryKind)kind, volume.Numbers.IgnoresCase));
     }
 
     private static void Demand(bool isRight, ulong number) => Unless(isRight, $"the folder that is XFS inode {number} is damaged");

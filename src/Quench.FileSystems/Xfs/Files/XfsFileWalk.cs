@@ -11,7 +11,7 @@ internal sealed class XfsFileWalk : FolderWalk
 
     /// <summary>Begins one.</summary>
     public XfsFileWalk(XfsVolume volume, long volumeLength)
-        : base(new FileCollector(volumeLength, volume.Layout.BlockSize), volume.Numbers.IgnoresCase)
+        : base(new FileCollector(volumeLength, volume.Layout.BlockSize))
     {
         _volume = volume;
         _names = new FolderNames(volume);
