@@ -67,7 +67,7 @@ public sealed class SourceResolver(
         new(
             "SRC-103",
             $"{source} is in use, and no provider of this build can hold its instant: {reason}",
-            (reason.StartsWith(PathInspector.PartitionInUse, StringComparison.Ordinal) ? "image its partitions one by one, which can be done while they are used; or " : "")
+            OtherWay(reason)
             + $"unmount or detach it and run this again (it is then imaged at rest), or unmount it once, run `quench attach {device} --name NAME`, "
             + "and mount the device that this prints: from then on it can be imaged while it is used")
         {
@@ -75,4 +75,9 @@ public sealed class SourceResolver(
             ExitCode = InUseExitCode,
             CanRetry = true,
         };
+
+    private static string OtherWay(string reason) =>
+        reason.StartsWith(PathInspector.PartitionInUse, StringComparison.Ordinal) ? "image its partitions one by one, which can be done while they are used; or "
+        : reason.StartsWith(PathInspector.PartOf, StringComparison.Ordinal) ? "image that instead, where it shows what is in use and what is free; or "
+        : "";
 }

@@ -15,6 +15,9 @@ public static class PathInspector
     /// <summary>How the use of a disk begins that is used through a partition.</summary>
     public const string PartitionInUse = "its partition ";
 
+    /// <summary>How the use of a device begins that a mapping, a logical volume or an array lies on.</summary>
+    public const string PartOf = "part of ";
+
     /// <summary>Looks at a path.</summary>
     public static PathUse Inspect(string path)
     {
@@ -97,7 +100,7 @@ public static class PathInspector
         string sysfs = $"/sys/dev/block/{number}";
         foreach (string holder in Names(sysfs + "/holders"))
         {
-            yield return $"part of /dev/{holder}";
+            yield return TryReadLine($"{sysfs}/holders/{holder}/dm/name") is { } mapping ? $"{PartOf}/dev/mapper/{mapping}" : $"{PartOf}/dev/{holder}";
         }
 
         foreach (string partition in Names(sysfs).Where(name => File.Exists($"{sysfs}/{name}/partition")))

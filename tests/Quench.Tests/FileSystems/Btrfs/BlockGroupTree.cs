@@ -14,7 +14,8 @@ internal static class BlockGroupTree
     private const byte Root = 132;
     private const byte Group = 192;
 
-    public static void Move(string path)
+    /// <summary>Moves them; false when a copy of one of the trees lies farther from the start than is read here, as in a large file system that keeps two.</summary>
+    public static bool TryMove(string path)
     {
         const int most = 256 << 20;
         using FileStream file = new(path, FileMode.Open, FileAccess.ReadWrite);
@@ -23,6 +24,11 @@ internal static class BlockGroupTree
         BtrfsImage image = new(bytes);
         long extents = image.ExtentTree;
         long groups = image.TreeOf(Uuids);
+        if (new[] { extents, groups, image.RootTree }.SelectMany(image.CopiesOf).Any(copy => copy + image.NodeSize > bytes.Length))
+        {
+            return false;
+        }
+
         List<(ulong ObjectId, byte Type, ulong Offset, byte[] Item)> items = [.. image.Items(image.PlaceOf(extents))];
         byte[] owned = items.First(item => item.ObjectId == (ulong)groups).Item;
         WriteUInt64LittleEndian(owned.AsSpan(owned.Length - 8), Groups);
@@ -38,6 +44,7 @@ internal static class BlockGroupTree
 
         file.Position = 0;
         file.Write(bytes);
+        return true;
     }
 
     private static (ulong ObjectId, byte Type, ulong Offset, byte[] Item) Renamed((ulong ObjectId, byte Type, ulong Offset, byte[] Item) item) =>

@@ -6,7 +6,7 @@ namespace Quench.Tests.FileSystems.Btrfs;
 /// <summary>Makes btrfs file systems from recipes.</summary>
 internal static class BtrfsMaker
 {
-    /// <summary>Makes one and works in it; false when mkfs.btrfs refuses the combination.</summary>
+    /// <summary>Makes one and works in it; false when mkfs.btrfs, or what stands in for a newer one, refuses the combination.</summary>
     public static async Task<bool> TryMakeAsync(BtrfsRecipe recipe, string image)
     {
         await Tool.RunAsync("truncate", "-s", Text(recipe.Length), image);
@@ -15,9 +15,9 @@ internal static class BtrfsMaker
             return false;
         }
 
-        if (recipe.HasBlockGroupTree)
+        if (recipe.HasBlockGroupTree && !BlockGroupTree.TryMove(image))
         {
-            BlockGroupTree.Move(image);
+            return false;
         }
 
         await WorkMountedAsync(recipe, image);
