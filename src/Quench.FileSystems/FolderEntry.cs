@@ -9,7 +9,7 @@ internal enum EntryKind : byte
 }
 
 /// <summary>A name in a folder.</summary>
-/// <param name="Name">The name; bytes that are no UTF-8 are U+FFFD.</param>
+/// <param name="Name">The name; what is no text is U+FFFD.</param>
 /// <param name="Inode">The inode, or the reference of the record, that it leads to.</param>
 /// <param name="Kind">What that is; unknown where the file system does not say it here, or it is something else.</param>
 /// <param name="IgnoresCase">Whether it is one name with those that differ from it in case only.</param>

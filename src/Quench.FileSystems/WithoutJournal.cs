@@ -3,6 +3,12 @@ namespace Quench.FileSystems;
 /// <summary>What holds for every file system that has no journal and marks its volume while it is mounted.</summary>
 internal static class WithoutJournal
 {
+    /// <summary>The state of one that may carry the mark, and another that says that its disk had errors: with that one it is not sound, whoever holds it.</summary>
+    public static FileSystemState StateOf(bool isMarked, bool hadErrors, VolumeCondition condition) =>
+        hadErrors ? FileSystemState.Unsound
+        : isMarked ? StateOf(condition)
+        : FileSystemState.Clean;
+
     /// <summary>
     /// The state of one that carries the mark. Frozen it is in order on the disk and running it is in need of recovery, so that neither has to be
     /// forced; at rest it was left in the middle of something.

@@ -42,7 +42,11 @@ internal readonly ref struct BootSector(ReadOnlySpan<byte> bytes)
     /// <summary>Bit 0: the second FAT is the one in use; bit 1: not let go of in order; bit 2: the medium had errors.</summary>
     public ushort Flags => ReadUInt16LittleEndian(_bytes[0x6A..]);
 
+    /// <summary>Whether it is mounted, or was not let go of in order.</summary>
     public bool IsMarked => (Flags & 2) != 0;
+
+    /// <summary>Whether its disk had errors.</summary>
+    public bool HadErrors => (Flags & 4) != 0;
 
     public byte SectorShift => _bytes[0x6C];
 
@@ -67,7 +71,7 @@ internal readonly ref struct BootSector(ReadOnlySpan<byte> bytes)
         Unless(SectorShift is >= 9 and <= 12 && ClusterShift <= MostClusterShift - SectorShift, "the exFAT boot sector states impossible sectors or clusters");
         Unless(Revision >> 8 == 1, $"the exFAT file system is of revision {Revision >> 8}, which is not known here");
         Unless(Fats == 1 && (Flags & 1) == 0, "the exFAT file system has two allocation tables, which is not known here");
-        Unless((Flags & 4) == 0, "the exFAT file system has noted errors of its disk; check it");
+        Unless(!HadErrors, "the exFAT file system has noted errors of its disk; check it");
         Unless(Sectors <= (ulong)volumeLength >> SectorShift, $"the exFAT file system has {Sectors} sectors of {1 << SectorShift} bytes; its volume is shorter");
         Unless(Clusters is > 0 and <= MostClusters, $"the exFAT file system has {Clusters} clusters");
         bool fat = FatOffset >= 2 * RegionSectors && (long)FatOffset + FatLength <= HeapOffset && (long)FatLength << SectorShift >= (Clusters + 2L) * sizeof(uint);

@@ -26,7 +26,7 @@ internal sealed class ExFatAnalyser : IFileSystemAnalyser
         try
         {
             bool isMarked = new BootSector(boot).IsMarked;
-            facts = facts with { State = isMarked ? WithoutJournal.StateOf(condition) : FileSystemState.Clean };
+            facts = facts with { State = WithoutJournal.StateOf(isMarked, new BootSector(boot).HadErrors, condition) };
             new BootSector(boot).Check(length);
             await RequireRegionAsync(volume, boot, cancellationToken);
             ExFatVolume found = await ExFatVolume.ReadAsync(volume, boot, cancellationToken);

@@ -30,7 +30,7 @@ internal sealed class FatAnalyser : IFileSystemAnalyser
             AllocationTable table = await AllocationTable.ReadAsync(layout, volume, cancellationToken);
             bool isMarked = table.IsMarked || new BootSector(boot).IsMarked;
             bool hadErrors = table.HadErrors || new BootSector(boot).HadErrors;
-            facts = facts with { State = isMarked || hadErrors ? WithoutJournal.StateOf(condition) : FileSystemState.Clean };
+            facts = facts with { State = WithoutJournal.StateOf(isMarked, hadErrors, condition) };
             InDoubtException.Unless(!hadErrors, "the FAT file system has noted errors of its disk; check it");
             return WithoutJournal.DoubtOf(isMarked, condition, facts.Type) is { } doubt
                 ? VolumeAnalysis.AllInUse(length, facts, doubt)

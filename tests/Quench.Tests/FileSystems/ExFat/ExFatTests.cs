@@ -50,6 +50,18 @@ public sealed partial class ExFatTests(ITestOutputHelper output)
     }
 
     [Theory]
+    [InlineData(VolumeCondition.AtRest)]
+    [InlineData(VolumeCondition.Frozen)]
+    public async Task One_whose_disk_had_errors_is_in_use_and_to_be_checked_whoever_holds_it(VolumeCondition condition)
+    {
+        byte[] image = await MakeAsync();
+        image[Flags] |= 4;
+        VolumeAnalysis ours = await AnalyseAsync(image, condition);
+        ExpectDoubt(ours, "noted errors of its disk");
+        Assert.Equal(FileSystemState.Unsound, ours.FileSystem!.State);
+    }
+
+    [Theory]
     [InlineData(0x48, 0x7FFF_FFFFu, "its volume is shorter")]
     [InlineData(0x54, 1u, "too short or not in its place")]
     [InlineData(0x58, 7u, "too short or not in its place")]
