@@ -2,7 +2,7 @@ using Xunit;
 
 namespace Quench.Tests.FileSystems;
 
-/// <summary>Generated volumes of one kind, each held against its witnesses. QUENCH_SEED and QUENCH_WITNESS_COUNT say which, and how many.</summary>
+/// <summary>Generated volumes of one kind, each held against its witnesses. QUENCH_SEED and QUENCH_WITNESS_COUNT say which, and how many; QUENCH_WITNESS_NUMBER names one to be made again.</summary>
 internal static class GeneratedVolumes
 {
     /// <summary>Makes volumes until as many as wanted could be made; demands that none differs from what its witnesses say.</summary>
@@ -14,11 +14,11 @@ internal static class GeneratedVolumes
     public static async Task HoldAsync(
         int usually, ITestOutputHelper output, Func<Random, int, TempFolder, Task<(string Recipe, IEnumerable<string> Differences)?>> tryAsync)
     {
-        int wanted = Knob.WitnessCount(usually);
+        int wanted = Knob.WitnessNumber < 0 ? Knob.WitnessCount(usually) : 1;
         int seed = Knob.Seed;
         int made = 0;
         List<string> differences = [];
-        for (int number = 0; made < wanted; number++)
+        for (int number = Math.Max(0, Knob.WitnessNumber); made < wanted; number++)
         {
             using TempFolder folder = new();
             if (await tryAsync(Knob.Chance(seed, number), number, folder) is var (recipe, found))

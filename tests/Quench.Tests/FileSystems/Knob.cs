@@ -11,6 +11,9 @@ internal static class Knob
     /// <summary>How many generated volumes are held against their witness.</summary>
     public static int WitnessCount(int otherwise) => Number("QUENCH_WITNESS_COUNT", otherwise);
 
+    /// <summary>The number of the one volume that is to be made again; below 0 for none.</summary>
+    public static int WitnessNumber => Number("QUENCH_WITNESS_NUMBER", -1);
+
     /// <summary>The seed of random tests.</summary>
     public static int Seed => Number("QUENCH_SEED", 20_251);
 

@@ -54,6 +54,12 @@ internal static class BtrfsMaker
         {
             FileWork.Do(Directory.CreateDirectory(Path.Combine(mount.Folder, "last")).FullName, random, recipe.Length);
         }
+
+        if (recipe.MakeArguments.Contains("quota"))
+        {
+            await Tool.TryRunAsync("btrfs", "subvolume", "sync", mount.Folder);
+            await Tool.TryRunAsync("btrfs", "quota", "rescan", "-w", mount.Folder); // the kernel loses count when subvolumes are deleted, and the checker says so
+        }
     }
 
     /// <summary>A subvolume of files of many shapes, a snapshot of it, some of it deleted again; stops quietly where the file system is full.</summary>

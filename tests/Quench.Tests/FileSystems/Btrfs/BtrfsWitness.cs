@@ -79,6 +79,7 @@ internal sealed partial class BtrfsWitness
     [GeneratedRegex(@"key \(FIRST_CHUNK_TREE CHUNK_ITEM (\d+)\).*\n\s+length (\d+) .*\n.*\n.*\n(?:\s+stripe \d+ devid \d+ offset (\d+)\n.*\n)+")]
     private static partial Regex ChunkItem();
 
-    [GeneratedRegex(@"key \((\d+) (EXTENT|METADATA)_ITEM (\d+)\)")]
+    // A tree block's own key, which is printed too, may be of an extent that is gone.
+    [GeneratedRegex(@"item \d+ key \((\d+) (EXTENT|METADATA)_ITEM (\d+)\)")]
     private static partial Regex ExtentItem();
 }

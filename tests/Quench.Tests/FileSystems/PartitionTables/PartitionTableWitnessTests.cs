@@ -53,7 +53,7 @@ public sealed class PartitionTableWitnessTests(ITestOutputHelper output)
             VolumeAnalysis ours = await Recogniser.AnalyseAsync(volume, VolumeCondition.AtRest, Token);
             UsedBlocks expected = ours.Doubt is null ? await ExpectAsync(folder["disk"], table, made) : UsedBlocks.All(ours.Used.VolumeLength);
             doubted += ours.Doubt is null ? 0 : 1;
-            if (ours.Doubt is { } doubt && !(doubt.Contains("in sectors of 512 bytes or of 4096", StringComparison.Ordinal) && !recipe.IsGpt))
+            if (ours.Doubt is { } doubt && !IsOfSectors(doubt, recipe, made.Count))
             {
                 differences.Add(doubt);
             }
@@ -70,6 +70,13 @@ public sealed class PartitionTableWitnessTests(ITestOutputHelper output)
         output.WriteLine($"{filled} partitions with ext4; {doubted} boot records in doubt about their sectors, and all of their disks in use");
         Assert.True(filled > 0, "no partition was filled");
     }
+
+    /// <summary>
+    /// Whether nothing tells in which sectors a boot record counts. Where nothing is recognised in large ones either, a chain of logical partitions that breaks off in small ones is no evidence: a damaged one does too.
+    /// </summary>
+    private static bool IsOfSectors(string doubt, DiskRecipe recipe, int filled) =>
+        !recipe.IsGpt && (doubt.Contains("in sectors of 512 bytes or of 4096", StringComparison.Ordinal)
+            || (recipe.SectorSize == 4096 && filled == 0 && doubt.Contains("the chain of logical partitions leads to sector", StringComparison.Ordinal)));
 
     /// <summary>ext4 with files in some of the partitions; random bytes in the others.</summary>
     private static async Task<IReadOnlyList<Extent>> FillAsync(PartitionTable table, TempFolder folder, Random random)
