@@ -22,18 +22,20 @@ internal sealed class StoppedBackup : IAsyncDisposable
     private static readonly TimeSpan s_limit = TimeSpan.FromSeconds(60);
 
     private readonly TempFolder _folder = new("stopped");
-    private readonly byte[] _content = RandomNumberGenerator.GetBytes(FileBytes);
+    private readonly byte[] _content;
 
-    private StoppedBackup(MountedLoop loop, QuenchCli cli) => (Loop, Cli) = (loop, cli);
+    private StoppedBackup(MountedLoop loop, QuenchCli cli, int fileBytes) => (Loop, Cli, _content) = (loop, cli, RandomNumberGenerator.GetBytes(fileBytes));
 
     internal MountedLoop Loop { get; }
 
     internal QuenchCli Cli { get; private set; }
 
-    internal static async Task<StoppedBackup> PrepareAsync()
+    /// <summary>Makes the volume and its file.</summary>
+    /// <param name="fileBytes">Bytes of the file; fewer are soon backed up, where nothing has to be met in the middle.</param>
+    internal static async Task<StoppedBackup> PrepareAsync(int fileBytes = FileBytes)
     {
         MountedLoop loop = await MountedLoop.CreateAsync(VolumeKind.Ext4, DeviceLength, fileSystemLength: FileSystemLength);
-        StoppedBackup stopped = new(loop, new QuenchCli());
+        StoppedBackup stopped = new(loop, new QuenchCli(), fileBytes);
         try
         {
             stopped.Cli = await QuenchCli.WithNewVaultAsync(stopped._folder["vault"]);

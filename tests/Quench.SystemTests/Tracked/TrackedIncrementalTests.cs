@@ -11,6 +11,7 @@ namespace Quench.SystemTests.Tracked;
 public sealed class TrackedIncrementalTests
 {
     private const int MiB = 1 << 20;
+    private const int SmallFile = 40 * MiB;
 
     [Fact]
     public async Task The_next_backup_reads_only_what_changed()
@@ -48,7 +49,7 @@ public sealed class TrackedIncrementalTests
     [Fact]
     public async Task Two_vaults_in_turn_each_get_what_changed()
     {
-        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync(SmallFile);
         QuenchCli other = await QuenchCli.WithNewVaultAsync(Path.Combine(volume.Loop.Scratch, "vault"));
         await volume.Cli.BackupAsync(volume.Loop.MountPoint);
         await volume.ChangeAsync(0, 1 * MiB);
@@ -70,7 +71,7 @@ public sealed class TrackedIncrementalTests
     [InlineData("unheard", "were written that the tracker may not have heard of at all since the last point")]
     public async Task Any_doubt_about_the_tracker_means_that_everything_is_read(string what, string words)
     {
-        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync(SmallFile);
         await volume.Cli.BackupAsync(volume.Loop.MountPoint);
         StandingFolder folder = StandingFolder.Of(DiskPlace.Of(volume.Loop.Device));
         switch (what)
@@ -110,7 +111,7 @@ public sealed class TrackedIncrementalTests
     [InlineData(TrackerLocal.QueuedBytes)]
     public async Task A_write_that_was_heard_at_one_of_its_ends_is_no_doubt(int word)
     {
-        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync(SmallFile);
         JsonElement first = await volume.Cli.BackupAsync(volume.Loop.MountPoint);
         await volume.ChangeAsync(30 * MiB, 1 * MiB);
         Unhear(StandingFolder.Of(DiskPlace.Of(volume.Loop.Device)), word);
@@ -120,7 +121,7 @@ public sealed class TrackedIncrementalTests
     [Fact]
     public async Task More_that_was_heard_than_the_disk_has_written_is_no_doubt()
     {
-        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync(SmallFile);
         JsonElement point = await volume.Cli.BackupAsync(volume.Loop.MountPoint);
         StandingFolder folder = StandingFolder.Of(DiskPlace.Of(volume.Loop.Device));
         Unhear(folder, TrackerLocal.LandedBytes, -1 * MiB); // as of requests that failed, or are under way
@@ -133,7 +134,7 @@ public sealed class TrackedIncrementalTests
     [Fact]
     public async Task Without_tracking_nothing_stays_in_the_kernel()
     {
-        await using StoppedBackup volume = await StoppedBackup.PrepareAsync();
+        await using StoppedBackup volume = await StoppedBackup.PrepareAsync(SmallFile);
         await volume.Cli.BackupAsync(volume.Loop.MountPoint);
         StandingFolder folder = StandingFolder.Of(DiskPlace.Of(volume.Loop.Device));
         Assert.True(Directory.Exists(folder.Objects));
