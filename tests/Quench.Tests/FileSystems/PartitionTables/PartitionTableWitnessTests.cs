@@ -15,7 +15,7 @@ public sealed class PartitionTableWitnessTests(ITestOutputHelper output)
     public async Task Generated_tables_are_read_as_sfdisk_reads_them_and_fit_other_disks()
     {
         Tool.Require("sfdisk", "sgdisk");
-        await GeneratedVolumes.HoldAsync(10, output, async (random, _, folder) =>
+        await GeneratedVolumes.HoldAsync(6, output, async (random, _, folder) =>
         {
             DiskRecipe recipe = DiskRecipe.Draw(random);
             await recipe.MakeAsync(folder["disk"]);
