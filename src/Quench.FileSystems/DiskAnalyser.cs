@@ -89,8 +89,14 @@ internal static class DiskAnalyser
         bool isSmall = table.Doubt is null && await HoldsAnyAsync(disk, table, conditionOf, cancellationToken);
         bool isLarge = await HoldsAnyAsync(disk, large, conditionOf, cancellationToken);
         return isSmall == isLarge
-            ? table with { Doubt = table.Doubt ?? "nothing tells whether the boot record counts in sectors of 512 bytes or of 4096" }
+            ? table with { Doubt = DoubtOfSectors(table.Doubt) }
             : isLarge ? large : table;
+    }
+
+    private static string DoubtOfSectors(string? doubtOfSmall)
+    {
+        const string Undecided = "nothing tells whether the boot record counts in sectors of 512 bytes or of 4096";
+        return doubtOfSmall is null ? Undecided : $"{Undecided}; in sectors of 512 bytes {doubtOfSmall}";
     }
 
     private static async ValueTask<bool> HoldsAnyAsync(

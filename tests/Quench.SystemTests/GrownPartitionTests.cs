@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Quench.Blocks;
 using Quench.SystemTests.Harness;
 using Xunit;
 
@@ -40,16 +41,16 @@ public sealed class GrownPartitionTests : IDisposable
         await Tool.RunAsync("truncate", "--size", $"{LargerMiB}M", larger);
         await cli.RunAsync("restore", point, larger, "--grow-last", "--yes");
 
-        (_, long length) = await PlaceAsync(larger, partition);
-        Assert.InRange(length, (LargerMiB - 24L) << 20, LargerMiB << 20);
-        await using Part part = await Part.AttachAsync(larger, await PlaceAsync(larger, partition));
+        Extent place = await PlaceAsync(larger, partition);
+        Assert.InRange(place.Length, (LargerMiB - 24L) << 20, LargerMiB << 20);
+        await using LoopedFile part = await LoopedFile.AttachAsync(larger, place);
         string folder = _folder.MakeFolder("grown");
         await GrowAsync(part.Device, folder, fileSystem);
         await DemandSoundAsync(part.Device, fileSystem);
         await using (await MountedAsync(part.Device, folder, fileSystem))
         {
             string size = await Tool.RunAsync("df", "--block-size=1", "--output=size", folder);
-            Assert.InRange(long.Parse(size.Split('\n')[1], CultureInfo.InvariantCulture), length - (length / 8), length); // what a file system keeps for itself is not in its size
+            Assert.InRange(long.Parse(size.Split('\n')[1], CultureInfo.InvariantCulture), place.Length - (place.Length / 8), place.Length); // what a file system keeps for itself is not in its size
             Assert.Equal(sum, await SumAsync(folder));
         }
     }
@@ -70,7 +71,7 @@ public sealed class GrownPartitionTests : IDisposable
     /// <summary>Makes the file system, and a file in it, whose hash is returned.</summary>
     private async Task<string> FillAsync(string disk, string partition, string fileSystem)
     {
-        await using Part part = await Part.AttachAsync(disk, await PlaceAsync(disk, partition));
+        await using LoopedFile part = await LoopedFile.AttachAsync(disk, await PlaceAsync(disk, partition));
         string[] make = fileSystem switch { "ext4" => ["mkfs.ext4", "-q", "-F"], "xfs" => ["mkfs.xfs", "-q", "-f"], "btrfs" => ["mkfs.btrfs", "-q", "-f"], _ => ["mkntfs", "-q", "-F", "-Q"] };
         await Tool.RunAsync(make[0], [.. make[1..], part.Device]);
         string folder = _folder.MakeFolder("made");
@@ -114,25 +115,12 @@ public sealed class GrownPartitionTests : IDisposable
 
     private static async Task<string> SumAsync(string folder) => (await Tool.RunAsync("sha256sum", Path.Combine(folder, "file"))).Split(' ')[0];
 
-    private static async Task<(long Start, long Length)> PlaceAsync(string disk, string partition)
+    private static async Task<Extent> PlaceAsync(string disk, string partition)
     {
         using JsonDocument table = JsonDocument.Parse(await Tool.RunAsync("sfdisk", "--json", disk));
         JsonElement found = table.RootElement.GetProperty("partitiontable").GetProperty("partitions").EnumerateArray()
             .Single(one => one.GetProperty("node").GetString()!.EndsWith("img" + partition, StringComparison.Ordinal));
-        return (found.GetProperty("start").GetInt64() * 512, found.GetProperty("size").GetInt64() * 512);
-    }
-
-    /// <summary>A partition of a disk's file as a device.</summary>
-    private sealed class Part : IAsyncDisposable
-    {
-        private Part(string device) => Device = device;
-
-        internal string Device { get; }
-
-        internal static async Task<Part> AttachAsync(string disk, (long Start, long Length) place) =>
-            new((await Tool.RunAsync("losetup", "--find", "--show", "--offset", $"{place.Start}", "--sizelimit", $"{place.Length}", disk)).Trim());
-
-        public async ValueTask DisposeAsync() => await Tool.RunAsync("losetup", "-d", Device);
+        return new Extent(found.GetProperty("start").GetInt64() * 512, found.GetProperty("size").GetInt64() * 512);
     }
 
     private sealed class MountedPart(string folder) : IAsyncDisposable

@@ -15,7 +15,7 @@ internal static class FileSearchFuzz
     /// <param name="type">Its file system.</param>
     /// <param name="kinds">How many kinds of volumes share QUENCH_FUZZ_ROUNDS.</param>
     /// <param name="output">Told the seed and the counts.</param>
-    /// <param name="checksums">What has one, in the order of their places: those that are touched are made right again.</param>
+    /// <param name="checksums">What has one: those that are touched are made right again.</param>
     public static async Task RunAsync(byte[] original, string type, int kinds, ITestOutputHelper output, params SealedStructure[] checksums)
     {
         int seed = Knob.Seed;

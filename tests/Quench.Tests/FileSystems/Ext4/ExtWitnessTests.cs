@@ -15,7 +15,7 @@ public sealed class ExtWitnessTests(ITestOutputHelper output)
     {
         Tool.Require("mke2fs", "debugfs", "dumpe2fs", "partclone.extfs", "resize2fs", "e2fsck");
         Tool.RequireRoot();
-        int wanted = Knob.WitnessCount(12);
+        int wanted = Knob.WitnessCount(24);
         int seed = Knob.Seed;
         using TempFolder folder = new();
         ExtMaker.WriteContent(Directory.CreateDirectory(folder["content"]).FullName, new Random(seed));

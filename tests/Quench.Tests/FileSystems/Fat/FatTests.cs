@@ -17,7 +17,7 @@ public sealed partial class FatTests(ITestOutputHelper output)
         Tool.Require("mkfs.fat", "fsck.fat", "partclone.fat", "mcopy", "mdel", "fatresize");
         Tool.RequireRoot();
         RestoreTrial trial = new(image => RestoreTrial.AskAsync("fsck.fat", "-n", image), ListAsync);
-        await GeneratedVolumes.HoldAsync(5, output, async (random, _, folder) =>
+        await GeneratedVolumes.HoldAsync(8, output, async (random, _, folder) =>
             await TryMakeAsync(random, folder["made.img"], folder) is { } recipe ? (recipe, await DifferencesAsync(folder["made.img"], random, trial)) : null);
         trial.Demand(output);
     }

@@ -13,7 +13,7 @@ public sealed class XfsWitnessTests(ITestOutputHelper output)
         Tool.Require("mkfs.xfs", "xfs_db", "partclone.xfs", "xfs_repair");
         Tool.RequireRoot();
         RestoreTrial trial = new(image => RestoreTrial.AskAsync("xfs_repair", "-n", "-f", "-o", "force_geometry", image), ListAsync);
-        await GeneratedVolumes.HoldAsync(4, output, async (random, number, folder) =>
+        await GeneratedVolumes.HoldAsync(6, output, async (random, number, folder) =>
         {
             XfsRecipe recipe = XfsRecipe.From(random);
             return await XfsMaker.TryMakeAsync(recipe, folder["made.img"]) ? ($"{recipe}", await DifferencesAsync(folder["made.img"], number, trial)) : null;

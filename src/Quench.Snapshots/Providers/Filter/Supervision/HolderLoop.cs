@@ -230,6 +230,7 @@ internal sealed class HolderLoop : IDisposable
                     Spawn(place, action.Place);
                     break;
                 case ActionKind.Go:
+                    TellPage(); // who takes over reads there why
                     place.BeginWatch(_now);
                     LineMessage.Go(action.Mode, action.TakesOver).TrySend(place.Line);
                     break;
