@@ -113,7 +113,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
             if (found is null)
             {
                 _program.Signal(kill: true);
-                found = WaitForEnd(Patient());
+                found = WaitForEnd(Patient(), andGroup: true) ?? _program.TryReap(); // a killed one is there until it has run once more: its writes may go on till then
             }
 
             end = found ?? end;
